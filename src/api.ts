@@ -1,0 +1,346 @@
+/**
+ * The public face, as types: what a handler is given and what a server takes. Plain classes below implement these
+ * interfaces. Every call on a closed connection has a defined result; none throws, except for a wrong argument.
+ */
+
+import type { Reader, Writer } from './streams.js';
+
+/** What a hook may return. Nothing returned means `none`. */
+export type Action = 'none' | 'close' | 'shutdown';
+
+/**
+ * What became of a write.
+ * - `sent`: the kernel has all of it.
+ * - `queued`: taken, and some of it waits; it will be sent in order.
+ * - `full`: nothing was taken, since the queue would exceed `writeQueueMax`.
+ * - `closed`: nothing was taken; this side has ended or the connection is gone.
+ */
+export type WriteResult = 'sent' | 'queued' | 'full' | 'closed';
+
+export type ConnectionState =
+  | 'connecting'
+  | 'open'
+  /** We sent FIN, the peer may still send. */
+  | 'half-closed-local'
+  /** The peer sent FIN, we may still send. */
+  | 'half-closed-remote'
+  /** Flushing what is queued and waiting for the peer's FIN, within the linger deadline. */
+  | 'closing'
+  | 'closed';
+
+/** Why a connection closed. Exactly one for each connection. */
+export interface CloseReason {
+  readonly code:
+    /** The peer ended its side and everything of ours was sent. */
+    | 'ended'
+    /** `close` was called, or a hook returned `close`. */
+    | 'closed'
+    /** `abort` was called. */
+    | 'aborted'
+    /** The peer reset the connection. */
+    | 'reset'
+    /** Any other system error. */
+    | 'error'
+    /** A deadline passed; see `timeout`. */
+    | 'timeout'
+    /** The write queue passed its cap and the policy is to close. */
+    | 'overflow'
+    /** The handler threw; see `error`. */
+    | 'handler'
+    /** The server was shut down. */
+    | 'shutdown';
+  /** The system's or the handler's error. */
+  readonly error?: Error;
+  /** Which deadline passed. */
+  readonly timeout?: 'connect' | 'read' | 'write' | 'idle' | 'linger';
+  /** Bytes that were accepted by `write` and that the kernel never got. */
+  readonly unsentBytes: number;
+}
+
+export interface Connection<Context = unknown> {
+  /** Names this connection in the whole process, on any thread, and never another one: see `Server.write`. */
+  readonly id: number;
+  readonly state: ConnectionState;
+  /** The reactor that owns this connection. All calls below must be made on its thread. */
+  readonly reactor: Reactor;
+  /** Anything of the user's. */
+  context: Context;
+  /** This socket's own address, as a URL such as `tcp://127.0.0.1:9000`. */
+  readonly localAddress: string;
+  /** The peer's address as a URL; `unix://` without a path for an unnamed Unix socket. */
+  readonly remoteAddress: string;
+  /** Bytes accepted by `write` that the kernel does not have yet. */
+  readonly queuedBytes: number;
+  /** Bytes received from the peer and reported. */
+  readonly bytesReceived: number;
+  /** Bytes handed to the kernel. */
+  readonly bytesSent: number;
+
+  /** Sends or copies all of `data` (a string as UTF-8), or takes nothing of it. */
+  write(data: Uint8Array | string): WriteResult;
+  /** The same for several pieces at once, in one call to the kernel where possible. All or nothing. */
+  writev(pieces: readonly Uint8Array[]): WriteResult;
+  /**
+   * Takes `bytes` without a copy: it must not be changed or transferred until `onFree` is called, which happens exactly
+   * once, also when the connection closes first. With `full` or `closed`, nothing was taken and `onFree` is not called.
+   */
+  writeOwned(bytes: Uint8Array, onFree?: () => void): WriteResult;
+  /**
+   * Calls back once all that was written before has been handed to the kernel (true), or the connection closed first
+   * (false). Handed to the kernel does not mean received by the peer.
+   */
+  receipt(callback: (handedOver: boolean) => void): void;
+  /** Resolves when the queue is below the low-water mark: true, or false if the connection closed first. */
+  drained(): Promise<boolean>;
+  /** Between `cork` and `uncork` writes are gathered and then sent together. Calls nest. */
+  cork(): void;
+  uncork(): void;
+
+  /** Pull side: unread bytes. See `Handler.onReadable`. */
+  readonly reader: Reader;
+  /** Gathers output in place: reserve, commit, append, flush. */
+  readonly writer: Writer;
+  /** Stops reporting received bytes, and with that, through the kernel's window, the peer. Calls do not nest. */
+  pause(): void;
+  resume(): void;
+  readonly isPaused: boolean;
+  /** Reports `onReadable` (pull handlers) or `onData` with no bytes (push handlers) soon, once. */
+  wake(): void;
+
+  /** Sends FIN after what is queued. Receiving goes on. */
+  end(): void;
+  /** Graceful close: no more data is reported; sends what is queued, then FIN; bounded by the linger deadline. */
+  close(): void;
+  /** Closes at once with RST and drops what is queued. */
+  abort(): void;
+
+  /** Deadlines in milliseconds from now; 0 removes one. When it passes, the connection is aborted with `timeout`. */
+  setReadTimeout(milliseconds: number): void;
+  setWriteTimeout(milliseconds: number): void;
+  setIdleTimeout(milliseconds: number): void;
+  /** Calls back after a delay unless the connection closes first. Cancel with `clearTimer`. */
+  setTimer(milliseconds: number, callback: (connection: this) => void): number;
+  clearTimer(timer: number): void;
+
+  /** Sets one option of the socket. Throws SystemError when the system refuses; does nothing once closed. */
+  setOption<Name extends keyof SocketOptions>(name: Name, value: SocketOptions[Name]): void;
+  getOption<Name extends keyof SocketOptions>(name: Name): SocketOptions[Name] | undefined;
+
+  /** The received chunks, each a copy that the consumer owns; ends with the peer's FIN, throws on reset. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer>;
+}
+
+/** Options of one socket. Those that a Unix socket does not have are ignored there. */
+export interface SocketOptions {
+  /** TCP_NODELAY. On unless set to false. */
+  noDelay?: boolean;
+  /** SO_KEEPALIVE with its three values; true keeps the system's. Seconds. */
+  keepAlive?: boolean | { idleSeconds: number; intervalSeconds: number; count: number };
+  /** SO_LINGER, in seconds, for `abort` and for the system's close; null switches it off. */
+  lingerSeconds?: number | null;
+  /** SO_SNDBUF and SO_RCVBUF in bytes; Linux doubles what is set. */
+  sendBufferBytes?: number;
+  receiveBufferBytes?: number;
+  /** TCP_USER_TIMEOUT. */
+  userTimeoutMs?: number;
+  /** TCP_NOTSENT_LOWAT. */
+  notSentLowWaterBytes?: number;
+  /** SO_BINDTODEVICE: the name of an interface. */
+  bindToDevice?: string;
+}
+
+/** Options of a listening socket, beside those its connections get. */
+export interface ListenerOptions {
+  /** Length of the queue of connections that wait to be accepted. 4096, capped by net.core.somaxconn. */
+  backlog?: number;
+  /** SO_REUSEADDR: on unless set to false. */
+  reuseAddress?: boolean;
+  /** SO_REUSEPORT. */
+  reusePort?: boolean;
+  /** IPV6_V6ONLY, for `tcp6`; `tcp://[::]` is dual-stack unless this is set. */
+  ipv6Only?: boolean;
+  /** TCP_DEFER_ACCEPT, in seconds. */
+  deferAcceptSeconds?: number;
+  /** TCP_FASTOPEN: length of its queue. */
+  fastOpenQueue?: number;
+  /** Permissions of a Unix socket's file, such as 0o660. */
+  mode?: number;
+}
+
+/** Hooks of a handler. All run on the reactor's thread; a hook that throws costs its own connection only. */
+export interface Handler<Context = unknown> {
+  /** Before the first connection. May be asynchronous: the reactor starts when it resolves. */
+  onBoot?(reactor: Reactor): void | Promise<void>;
+  /** After the last connection closed. */
+  onShutdown?(reactor: Reactor): void | Promise<void>;
+  onOpen?(connection: Connection<Context>): Action | void;
+  /** Push style. `bytes` is borrowed until the hook returns: copy what you keep. */
+  onData?(connection: Connection<Context>, bytes: Buffer): Action | void;
+  /**
+   * Pull style, instead of `onData`: there are unread bytes in `connection.reader`. A hook that read something and left
+   * something is called again soon; one that read nothing waits for more bytes.
+   */
+  onReadable?(connection: Connection<Context>): Action | void;
+  /** The write queue was above the high-water mark and is now below the low-water mark. */
+  onDrain?(connection: Connection<Context>): Action | void;
+  /** The peer will send no more. Afterwards the connection is closed gracefully, unless `allowHalfOpen` is set. */
+  onEnd?(connection: Connection<Context>): Action | void;
+  /** Exactly once for each connection that was opened. */
+  onClose?(connection: Connection<Context>, reason: CloseReason): Action | void;
+  /** On the loop, first right after the boot. Returns the delay to the next in milliseconds; nothing: no more ticks. */
+  onTick?(reactor: Reactor): number | Action | void;
+  /** Before queued bytes are handed to the kernel, once for each connection and turn, such as to sync a log. */
+  onBeforeWrite?(connection: Connection<Context>): void;
+  /** A message that another reactor, or a thread with a `Remote`, sent to this reactor. `bytes` is the callee's. */
+  onMessage?(reactor: Reactor, bytes: Buffer, from: number): void;
+  /** Named functions for `Server.execute` and `Server.executeAll`. Arguments and results are structured clones. */
+  tasks?: Record<string, (reactor: Reactor, argument: never) => unknown>;
+}
+
+/** One thread's event loop with the connections it owns. */
+export interface Reactor {
+  /** 0 to `count` - 1. */
+  readonly index: number;
+  /** How many reactors the server has. */
+  readonly count: number;
+  /** The driver's name, such as `epoll`. */
+  readonly driver: string;
+  readonly connectionCount: number;
+  /** Monotonic milliseconds, read once a turn. */
+  readonly now: number;
+  /** The open connections; may be changed while iterated. */
+  connections(): IterableIterator<Connection>;
+  /** The open connection of that id, if this reactor owns it. */
+  find(id: number): Connection | undefined;
+  /** Runs a function on this reactor's loop, soon, in order. */
+  execute(task: (reactor: Reactor) => void): void;
+  setTimer(milliseconds: number, callback: () => void): number;
+  clearTimer(timer: number): void;
+  /** Connects from this reactor; the connection lives here. */
+  dial(url: string, options?: DialOptions): Promise<Connection>;
+  /** Writes to a connection of any reactor of this server. */
+  write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed';
+  /** Sends a message to `onMessage` of one reactor, or of all (this one too). False when a mailbox is full. */
+  post(index: number, bytes: Uint8Array): boolean;
+  broadcast(bytes: Uint8Array): boolean;
+}
+
+export interface ConnectionOptions extends SocketOptions {
+  /** Keep the connection after the peer's FIN until we end too. Off: it is closed gracefully after `onEnd`. */
+  allowHalfOpen?: boolean;
+  /** A half-open connection (with `allowHalfOpen`) is closed after this time. 30,000; 0: never. */
+  halfOpenTimeoutMs?: number;
+  /** No byte in either direction for this long. 0 (the default): never. */
+  idleTimeoutMs?: number;
+  /** No byte received for this long. 0 (the default): never. */
+  readTimeoutMs?: number;
+  /** Bytes are queued and the kernel took none for this long. 30,000; 0: never. */
+  writeTimeoutMs?: number;
+  /** How long a graceful close may take. 5,000. */
+  lingerTimeoutMs?: number;
+  /** Above this many queued bytes the connection counts as blocked, and `onDrain` will follow. 65,536. */
+  highWaterMark?: number;
+  /** At or below this many `onDrain` is called. 16,384. */
+  lowWaterMark?: number;
+  /** The most bytes that may be queued. 1,048,576. */
+  writeQueueMax?: number;
+  /**
+   * What happens to a write that would pass `writeQueueMax`: `refuse` returns `full`; `close` aborts the connection;
+   * `pause-source` takes it, up to twice the cap, and pauses the connection that is being read (its `onData` or
+   * `onReadable` is running), until this one drains.
+   */
+  whenFull?: 'refuse' | 'close' | 'pause-source';
+  /** A pull handler's unread bytes: reading pauses above this. 1,048,576. */
+  readQueueMax?: number;
+}
+
+export interface DialOptions extends ConnectionOptions {
+  handler?: Handler;
+  /** Becomes `connection.context` before `onOpen`. */
+  context?: unknown;
+  /** All attempts together, name resolution included. 10,000; 0: never. */
+  connectTimeoutMs?: number;
+  /** Happy Eyeballs: delay before the next address is tried beside the pending one (RFC 8305). 250. */
+  attemptDelayMs?: number;
+  signal?: AbortSignal;
+  /** Bind to this address first, such as `tcp://127.0.0.2:0`. */
+  localAddress?: string;
+  /** TCP_FASTOPEN_CONNECT. */
+  fastOpen?: boolean;
+}
+
+export type Balance =
+  | 'round-robin'
+  | 'least-connections'
+  | 'source-hash'
+  | 'descriptor-hash'
+  | 'random'
+  | 'power-of-two';
+
+export interface ServeOptions extends ConnectionOptions, ListenerOptions {
+  /** URLs to listen on: tcp://, tcp4://, tcp6://, unix://path, unix-abstract://name, fd://number, systemd://[name]. */
+  listen: string | readonly string[];
+  /** An object runs in the calling thread (one reactor); a module that exports one runs in `reactors` threads. */
+  handler: Handler | URL | string;
+  /** How many reactors. `auto`: one for each available CPU. 1 by default. More than 1 needs a module as handler. */
+  reactors?: number | 'auto';
+  driver?: 'auto' | 'epoll';
+  balance?: Balance;
+  /** The most connections of one reactor. The descriptor limit by default. */
+  connectionsMax?: number;
+  /** At `connectionsMax`: leave new ones in the backlog, or accept and close them. `refuse` by default. */
+  whenConnectionsMax?: 'wait' | 'refuse';
+  /** The most connections accepted from one listener in one turn. 64. */
+  acceptBudget?: number;
+  /** Bytes read at most by one receive. 65,536. */
+  receiveBytes?: number;
+  /** Bytes read at most from one connection in one turn. 262,144. */
+  receiveBudget?: number;
+  /** Pins reactor i to `cpus[i]`. Only for reactors in threads of their own. */
+  cpus?: readonly number[];
+  /** The watchdog reports a reactor that is in one turn for longer. 1,000; 0: no watchdog. */
+  blockedAfterMs?: number;
+  /** A reactor blocked for longer is replaced. 0 (the default): never. */
+  replaceAfterMs?: number;
+  /** V8 limits of each reactor's thread, as of node:worker_threads. */
+  resourceLimits?: { maxOldGenerationSizeMb?: number; maxYoungGenerationSizeMb?: number };
+  /** Anything cloneable for the handler module: its default export may be a function that takes it. */
+  data?: unknown;
+  signal?: AbortSignal;
+  /** Warnings: a blocked or replaced reactor, an error in a hook, a full descriptor table. process.emitWarning else. */
+  onWarning?: (warning: Error) => void;
+}
+
+export interface Server extends AsyncDisposable {
+  /** The addresses listened on, as URLs with real ports. */
+  readonly addresses: readonly string[];
+  readonly reactorCount: number;
+  readonly driver: string;
+  /** Sums over all reactors, and each one's own, read without locks. */
+  readonly stats: import('./connection/stats.js').ServerStats;
+  /** Writes to a connection from any thread's point of view: the id names its reactor. */
+  write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed';
+  post(index: number, bytes: Uint8Array): boolean;
+  broadcast(bytes: Uint8Array): boolean;
+  /** Runs a named task of the handler on one reactor. */
+  execute(index: number, task: string, argument?: unknown): Promise<unknown>;
+  executeAll(task: string, argument?: unknown): Promise<unknown[]>;
+  /** What another thread needs to write and post to this server's connections: clone it there, then `remote(handle)`. */
+  remoteHandle(): RemoteHandle;
+  /**
+   * Graceful shutdown in phases: stop accepting; close every connection gracefully; at the deadline abort what is left;
+   * run `onShutdown`; free everything. Resolves when all is done. A second call with a shorter deadline hurries it.
+   */
+  close(options?: { deadlineMs?: number }): Promise<void>;
+  /** Resolves when the server has closed, for whatever reason; rejects if its last reactor failed for good. */
+  readonly closed: Promise<void>;
+  /** Whether the server keeps the process alive (it does by default). */
+  ref(): void;
+  unref(): void;
+}
+
+/** Opaque and cloneable: what `remote` needs on another thread. */
+export interface RemoteHandle {
+  readonly mailboxes: readonly SharedArrayBuffer[];
+  readonly signals: readonly number[];
+}
