@@ -48,7 +48,7 @@ export interface Kernel {
 
   // Memory.
 
-  /** Zeroed off-heap memory of `byteLength` bytes, 64-byte aligned. Throws when there is none. */
+  /** Zeroed off-heap memory of `byteLength` bytes, aligned for any structure. Throws when there is none. */
   allocate(byteLength: number): Region;
   release(region: Region): void;
   /** Gives the pages of a free range back to the system; the address stays valid and reads as anything. */
@@ -101,6 +101,8 @@ export interface Kernel {
   // Files: only what Unix sockets need.
 
   unlink(path: string): number;
+  /** chmod(2). */
+  changeMode(path: string, mode: number): number;
   /** 1 if the path is a socket, 0 if it is something else, or -errno. Does not follow symbolic links. */
   isSocketFile(path: string): number;
 

@@ -102,6 +102,9 @@ export interface Driver {
   /** An eventfd: signalling it makes `poll` report `woken`. */
   readonly wakeDescriptor: number;
 
+  /** Something is to be reported or submitted that the doorbell does not show: call `poll` soon. */
+  readonly hasWork: boolean;
+
   /** Takes over a connected stream socket. Nothing is received before `receive`. 0 or -errno; on error fd is not taken. */
   open(slot: number, fd: number): number;
   /** Takes over a bound and listening socket. Nothing is accepted before `accept`. 0 or -errno. */

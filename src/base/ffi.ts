@@ -1,0 +1,102 @@
+/**
+ * The only file that imports the FFI package. It declares libc's functions, once for each thread (declaring twice
+ * leaks), and the hook into the host's event loop. Nothing but `LinuxKernel` may use it: these functions check nothing.
+ *
+ * libc is reached through the running program (`load(null)`), not by its file name: so that AddressSanitizer and
+ * fault injectors that are preloaded see our calls, and so that glibc and musl both work.
+ */
+
+import koffi from 'koffi';
+
+type Call = (...values: number[]) => number;
+type BytesCall = (fd: number, bytes: Uint8Array, byteLength: number, flags: number) => number;
+
+/** The prototypes in C, by the name used here. Pointers are numbers, or typed arrays where the name says bytes. */
+const PROTOTYPES = {
+  calloc: 'uintptr_t calloc(size_t, size_t)',
+  free: 'void free(uintptr_t)',
+  madvise: 'int madvise(uintptr_t, size_t, int)',
+  memcpyIn: 'void memcpy(uintptr_t, void*, size_t)',
+  memcpyOut: 'void memcpy(void*, uintptr_t, size_t)',
+  socket: 'int socket(int, int, int)',
+  bind: 'int bind(int, void*, uint32_t)',
+  listen: 'int listen(int, int)',
+  accept4: 'int accept4(int, uintptr_t, uintptr_t, int)',
+  connect: 'int connect(int, void*, uint32_t)',
+  recv: 'int recv(int, uintptr_t, uint32_t, int)',
+  sendBytes: 'int send(int, void*, uint32_t, int)',
+  send: 'int send(int, uintptr_t, uint32_t, int)',
+  sendmsg: 'int sendmsg(int, uintptr_t, int)',
+  shutdown: 'int shutdown(int, int)',
+  close: 'int close(int)',
+  setsockopt: 'int setsockopt(int, int, int, void*, uint32_t)',
+  getsockopt: 'int getsockopt(int, int, int, uintptr_t, uintptr_t)',
+  getsockname: 'int getsockname(int, uintptr_t, uintptr_t)',
+  getpeername: 'int getpeername(int, uintptr_t, uintptr_t)',
+  fcntl: 'int fcntl(int, int, int)',
+  epoll_create1: 'int epoll_create1(int)',
+  epoll_ctl: 'int epoll_ctl(int, int, int, uintptr_t)',
+  epoll_wait: 'int epoll_wait(int, uintptr_t, int, int)',
+  eventfd: 'int eventfd(uint32_t, int)',
+  read: 'int read(int, uintptr_t, uint32_t)',
+  write: 'int write(int, uintptr_t, uint32_t)',
+  clock_gettime: 'int clock_gettime(int, uintptr_t)',
+  getrlimit: 'int getrlimit(int, uintptr_t)',
+  sched_setaffinity: 'int sched_setaffinity(int, size_t, uintptr_t)',
+} as const;
+
+type BytesName = 'bind' | 'connect' | 'setsockopt' | 'memcpyIn' | 'memcpyOut' | 'sendBytes';
+
+export type Libc = { readonly [Name in Exclude<keyof typeof PROTOTYPES, BytesName>]: Call } & {
+  readonly sendBytes: BytesCall;
+  readonly bind: (fd: number, sockaddr: Uint8Array, byteLength: number) => number;
+  readonly connect: (fd: number, sockaddr: Uint8Array, byteLength: number) => number;
+  readonly setsockopt: (
+    fd: number,
+    level: number,
+    name: number,
+    value: Uint8Array,
+    byteLength: number,
+  ) => number;
+  readonly memcpyIn: (address: number, source: Uint8Array, byteLength: number) => void;
+  readonly memcpyOut: (target: Uint8Array, address: number, byteLength: number) => void;
+};
+
+/** koffi's handle on a descriptor in the host's loop; its type declaration has the callback's arguments wrong. */
+export interface PollHandle {
+  start(options: { readable: boolean }, callback: () => void): void;
+  stop(): void;
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+let declared: Libc | undefined;
+
+/** libc of this process, declared once for the calling thread. */
+export function loadLibc(): Libc {
+  if (declared === undefined) {
+    const library = koffi.load(null);
+    const functions: Record<string, unknown> = {};
+    for (const [name, prototype] of Object.entries(PROTOTYPES)) {
+      functions[name] = library.func(prototype);
+    }
+    declared = functions as unknown as Libc;
+  }
+  return declared;
+}
+
+/** errno of this thread; must be the very next FFI call after the one that failed. */
+export const errno: () => number = koffi.errno;
+
+export function viewMemory(address: number, byteLength: number): ArrayBuffer {
+  return koffi.view(BigInt(address), byteLength);
+}
+
+export function addressOf(bytes: Uint8Array): number {
+  return Number(koffi.address(bytes));
+}
+
+export function pollDescriptor(fd: number, callback: () => void): PollHandle {
+  return koffi.node.poll(fd, { readable: true }, callback) as unknown as PollHandle;
+}

@@ -1,0 +1,495 @@
+/**
+ * The real kernel: libc through FFI, and Node's loop. One instance for each thread that has a reactor.
+ *
+ * Each method computes lengths from the memory it is given, reads errno as the very next call after a failure, and
+ * answers `n >= 0` or `-errno`. See kernel.ts for the contract. This file and ffi.ts are the only ones that touch the
+ * clock, timers and randomness of the host.
+ */
+
+import { randomFillSync } from 'node:crypto';
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+
+import type { DescriptorRegistry } from './descriptors.js';
+import { EINPROGRESS, EINTR } from './errno.js';
+import { addressOf, errno, type Libc, loadLibc, pollDescriptor, viewMemory } from './ffi.js';
+import type { Alarm, Doorbell, Kernel, Region } from './kernel.js';
+import { EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from './layout.js';
+import * as linux from './linux.js';
+
+/** More than this in one call would not fit the 32-bit lengths of our prototypes. */
+const CALL_BYTES_MAX = 0x4000_0000;
+const SCRATCH_BYTES = 4096;
+const PAGE_BYTES = 4096;
+const RANDOM_BATCH = 256;
+const EFAULT_RANGE = 'Cannot use memory outside of its region';
+
+export interface LinuxKernelOptions {
+  /** Where each descriptor's owner is written; without it nothing is recorded. */
+  readonly registry?: DescriptorRegistry;
+  /** The owner to write: the reactor's index + 1. */
+  readonly owner?: number;
+}
+
+export class LinuxKernel implements Kernel {
+  readonly name = 'linux';
+  readonly #libc: Libc;
+  readonly #registry: DescriptorRegistry | undefined;
+  readonly #owner: number;
+  /** Small structures that a call reads or fills. */
+  readonly #scratch: Region;
+  readonly #scratchWords: Int32Array;
+  readonly #messageLow: Uint32Array;
+  readonly #randomWords = new Uint32Array(RANDOM_BATCH);
+  #randomLeft = 0;
+
+  constructor(options: LinuxKernelOptions = {}) {
+    this.#libc = loadLibc();
+    this.#registry = options.registry;
+    this.#owner = options.owner ?? 0;
+    this.#scratch = scratchOfThread(this.#libc);
+    this.#scratchWords = wordsOf(this.#scratch);
+    this.#messageLow = new Uint32Array(
+      this.#scratch.bytes.buffer,
+      this.#scratch.bytes.byteOffset + MESSAGE_OFFSET,
+      MESSAGE_WORDS,
+    );
+  }
+
+  allocate(byteLength: number): Region {
+    return allocateRegion(this.#libc, byteLength);
+  }
+
+  release(region: Region): void {
+    this.#libc.free(region.address);
+  }
+
+  discard(region: Region): void {
+    const start = Math.ceil(region.address / PAGE_BYTES) * PAGE_BYTES;
+    const end = region.address + region.bytes.byteLength;
+    const byteLength = Math.floor((end - start) / PAGE_BYTES) * PAGE_BYTES;
+    if (byteLength > 0) {
+      this.#libc.madvise(start, byteLength, linux.MADV_DONTNEED);
+    }
+  }
+
+  allocateBlock(byteLength: number): number {
+    return this.#libc.calloc(1, byteLength);
+  }
+
+  releaseBlock(address: number): void {
+    this.#libc.free(address);
+  }
+
+  copyIn(address: number, source: Uint8Array): void {
+    this.#libc.memcpyIn(address, source, source.byteLength);
+  }
+
+  copyOut(target: Uint8Array, address: number): void {
+    this.#libc.memcpyOut(target, address, target.byteLength);
+  }
+
+  addressOf(bytes: Uint8Array): number {
+    return addressOf(bytes);
+  }
+
+  socket(domain: number, type: number, protocol: number): number {
+    const flags = linux.SOCK_NONBLOCK | linux.SOCK_CLOEXEC;
+    return this.#opened(this.#libc.socket(domain, type | flags, protocol));
+  }
+
+  bind(fd: number, sockaddr: Uint8Array): number {
+    return result(this.#libc.bind(fd, sockaddr, sockaddr.byteLength));
+  }
+
+  listen(fd: number, backlog: number): number {
+    return result(this.#libc.listen(fd, backlog));
+  }
+
+  accept(fd: number): number {
+    for (;;) {
+      const n = this.#libc.accept4(fd, 0, 0, linux.SOCK_NONBLOCK | linux.SOCK_CLOEXEC);
+      if (n >= 0) {
+        return this.#opened(n);
+      }
+      const code = errno();
+      if (code !== EINTR) {
+        return -code;
+      }
+    }
+  }
+
+  connect(fd: number, sockaddr: Uint8Array): number {
+    const n = result(this.#libc.connect(fd, sockaddr, sockaddr.byteLength));
+    // An interrupted connect goes on by itself: calling again would give EALREADY (connect(2)).
+    return n === -EINTR ? -EINPROGRESS : n;
+  }
+
+  receive(fd: number, region: Region): number {
+    for (;;) {
+      const n = this.#libc.recv(fd, region.address, region.bytes.byteLength, 0);
+      if (n >= 0) {
+        return n;
+      }
+      const code = errno();
+      if (code !== EINTR) {
+        return -code;
+      }
+    }
+  }
+
+  send(fd: number, bytes: Uint8Array): number {
+    const byteLength = bytes.byteLength;
+    for (;;) {
+      const n = this.#libc.sendBytes(
+        fd,
+        bytes,
+        byteLength < CALL_BYTES_MAX ? byteLength : CALL_BYTES_MAX,
+        linux.MSG_NOSIGNAL,
+      );
+      if (n >= 0) {
+        return n;
+      }
+      const code = errno();
+      if (code !== EINTR) {
+        return -code;
+      }
+    }
+  }
+
+  sendAt(fd: number, address: number, byteLength: number): number {
+    const length = Math.min(byteLength, CALL_BYTES_MAX);
+    for (;;) {
+      const n = this.#libc.send(fd, address, length, linux.MSG_NOSIGNAL);
+      if (n >= 0) {
+        return n;
+      }
+      const code = errno();
+      if (code !== EINTR) {
+        return -code;
+      }
+    }
+  }
+
+  sendVector(fd: number, iovecs: Region, count: number): number {
+    if (count * 16 > iovecs.bytes.byteLength) {
+      throw new RangeError(`${EFAULT_RANGE}: ${count} iovecs in ${iovecs.bytes.byteLength} bytes`);
+    }
+    // sendmsg rather than writev, for MSG_NOSIGNAL. struct msghdr: name, namelen, iov, iovlen, control, controllen, flags.
+    const message = this.#messageLow;
+    message.fill(0);
+    message[4] = iovecs.address % 0x1_0000_0000;
+    message[5] = Math.floor(iovecs.address / 0x1_0000_0000);
+    message[6] = count;
+    for (;;) {
+      const n = this.#libc.sendmsg(fd, this.#scratch.address + MESSAGE_OFFSET, linux.MSG_NOSIGNAL);
+      if (n >= 0) {
+        return n;
+      }
+      const code = errno();
+      if (code !== EINTR) {
+        return -code;
+      }
+    }
+  }
+
+  shutdown(fd: number, how: number): number {
+    return result(this.#libc.shutdown(fd, how));
+  }
+
+  close(fd: number): number {
+    // Cleared first: once closed, another thread may get the same number and register it.
+    this.#registry?.clear(fd);
+    const n = result(this.#libc.close(fd));
+    // Linux has freed the number even when it reports EINTR (close(2)).
+    return n === -EINTR ? 0 : n;
+  }
+
+  setSocketOption(fd: number, level: number, name: number, value: Uint8Array): number {
+    return result(this.#libc.setsockopt(fd, level, name, value, value.byteLength));
+  }
+
+  getSocketOption(fd: number, level: number, name: number, value: Uint8Array): number {
+    const { address } = this.#scratch;
+    this.#scratchWords[0] = Math.min(value.byteLength, SCRATCH_DATA_BYTES);
+    const n = result(this.#libc.getsockopt(fd, level, name, address + DATA_OFFSET, address));
+    return n < 0 ? n : this.#copyScratch(value);
+  }
+
+  getSocketName(fd: number, sockaddr: Uint8Array): number {
+    const { address } = this.#scratch;
+    this.#scratchWords[0] = SCRATCH_DATA_BYTES;
+    const n = result(this.#libc.getsockname(fd, address + DATA_OFFSET, address));
+    return n < 0 ? n : this.#copyScratch(sockaddr);
+  }
+
+  getPeerName(fd: number, sockaddr: Uint8Array): number {
+    const { address } = this.#scratch;
+    this.#scratchWords[0] = SCRATCH_DATA_BYTES;
+    const n = result(this.#libc.getpeername(fd, address + DATA_OFFSET, address));
+    return n < 0 ? n : this.#copyScratch(sockaddr);
+  }
+
+  adopt(fd: number): number {
+    const flags = result(this.#libc.fcntl(fd, linux.F_GETFL, 0));
+    if (flags < 0) {
+      return flags;
+    }
+    const n = result(this.#libc.fcntl(fd, linux.F_SETFL, flags | linux.O_NONBLOCK));
+    if (n < 0) {
+      return n;
+    }
+    const m = result(this.#libc.fcntl(fd, linux.F_SETFD, linux.FD_CLOEXEC));
+    if (m >= 0) {
+      this.#registry?.set(fd, this.#owner);
+    }
+    return m;
+  }
+
+  duplicate(fd: number): number {
+    return this.#opened(this.#libc.fcntl(fd, linux.F_DUPFD_CLOEXEC, 3));
+  }
+
+  reserve(): number {
+    return this.eventfd();
+  }
+
+  unlink(path: string): number {
+    return attempt(() => unlinkSync(path));
+  }
+
+  changeMode(path: string, mode: number): number {
+    return attempt(() => chmodSync(path, mode));
+  }
+
+  isSocketFile(path: string): number {
+    let answer = 0;
+    const n = attempt(() => {
+      answer = lstatSync(path).isSocket() ? 1 : 0;
+    });
+    return n < 0 ? n : answer;
+  }
+
+  epollCreate(): number {
+    return this.#opened(this.#libc.epoll_create1(linux.EPOLL_CLOEXEC));
+  }
+
+  epollControl(
+    epfd: number,
+    operation: number,
+    fd: number,
+    events: number,
+    low: number,
+    high: number,
+  ): number {
+    const words = this.#scratchWords;
+    words[0] = events;
+    words[EPOLL_EVENT_DATA / 4] = low;
+    words[EPOLL_EVENT_DATA / 4 + 1] = high;
+    return result(this.#libc.epoll_ctl(epfd, operation, fd, this.#scratch.address));
+  }
+
+  epollWait(epfd: number, events: Region): number {
+    const max = (events.bytes.byteLength / EPOLL_EVENT_SIZE) | 0;
+    const n = this.#libc.epoll_wait(epfd, events.address, max, 0);
+    if (n >= 0) {
+      return n;
+    }
+    const code = errno();
+    return code === EINTR ? 0 : -code;
+  }
+
+  eventfd(): number {
+    return this.#opened(this.#libc.eventfd(0, linux.EFD_CLOEXEC | linux.EFD_NONBLOCK));
+  }
+
+  signal(eventfd: number): number {
+    const words = this.#scratchWords;
+    words[0] = 1;
+    words[1] = 0;
+    return result(this.#libc.write(eventfd, this.#scratch.address, 8));
+  }
+
+  drain(eventfd: number): number {
+    return result(this.#libc.read(eventfd, this.#scratch.address, 8));
+  }
+
+  now(): number {
+    this.#libc.clock_gettime(linux.CLOCK_MONOTONIC, this.#scratch.address);
+    const words = this.#scratchWords;
+    // struct timespec is two 64-bit words; the high half of the seconds stays 0 for 68 years of uptime.
+    return words[0] * 1000 + words[2] / 1e6;
+  }
+
+  random(): number {
+    if (this.#randomLeft === 0) {
+      randomFillSync(this.#randomWords);
+      this.#randomLeft = RANDOM_BATCH;
+    }
+    this.#randomLeft -= 1;
+    return this.#randomWords[this.#randomLeft];
+  }
+
+  defer(callback: () => void): void {
+    setImmediate(callback);
+  }
+
+  doorbell(fd: number, callback: () => void): Doorbell {
+    return new LinuxDoorbell(fd, callback);
+  }
+
+  alarm(callback: () => void): Alarm {
+    return new HostAlarm(callback);
+  }
+
+  descriptorLimit(): number {
+    const n = this.#libc.getrlimit(linux.RLIMIT_NOFILE, this.#scratch.address);
+    const low = this.#scratchWords[0] >>> 0;
+    return n < 0 || this.#scratchWords[1] !== 0 ? 0x7fff_ffff : low;
+  }
+
+  pinThread(cpu: number): number {
+    const mask = this.#scratch.bytes.subarray(DATA_OFFSET, DATA_OFFSET + 128);
+    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= mask.byteLength * 8) {
+      throw new RangeError(`Cannot pin a thread to CPU ${cpu}: expected 0 to ${mask.byteLength * 8 - 1}`);
+    }
+    mask.fill(0);
+    mask[cpu >> 3] = 1 << (cpu & 7);
+    const address = this.#scratch.address + DATA_OFFSET;
+    return result(this.#libc.sched_setaffinity(0, mask.byteLength, address));
+  }
+
+  #opened(n: number): number {
+    if (n < 0) {
+      return -errno();
+    }
+    this.#registry?.set(n, this.#owner);
+    return n;
+  }
+
+  #copyScratch(target: Uint8Array): number {
+    const n = Math.min(this.#scratchWords[0], target.byteLength, SCRATCH_DATA_BYTES);
+    target.set(this.#scratch.bytes.subarray(DATA_OFFSET, DATA_OFFSET + n));
+    return n;
+  }
+}
+
+/** Places in the scratch memory. */
+const DATA_OFFSET = 64;
+const MESSAGE_OFFSET = 2048;
+const MESSAGE_WORDS = 14;
+const SCRATCH_DATA_BYTES = MESSAGE_OFFSET - DATA_OFFSET;
+
+let threadScratch: Region | undefined;
+
+/** One scratch region for each thread, for ever: kernels come and go with their reactors. */
+function scratchOfThread(libc: Libc): Region {
+  threadScratch ??= allocateRegion(libc, SCRATCH_BYTES);
+  return threadScratch;
+}
+
+function allocateRegion(libc: Libc, byteLength: number): Region {
+  if (!Number.isInteger(byteLength) || byteLength <= 0 || byteLength > CALL_BYTES_MAX) {
+    throw new RangeError(`Cannot allocate ${byteLength} bytes: expected 1 to ${CALL_BYTES_MAX}`);
+  }
+  const address = libc.calloc(1, byteLength);
+  if (address === 0) {
+    throw new RangeError(`Cannot allocate ${byteLength} bytes: out of memory`);
+  }
+  return { address, bytes: Buffer.from(viewMemory(address, byteLength)) };
+}
+
+function wordsOf(region: Region): Int32Array {
+  return new Int32Array(region.bytes.buffer, region.bytes.byteOffset, region.bytes.byteLength / 4);
+}
+
+function result(n: number): number {
+  return n < 0 ? -errno() : n;
+}
+
+/** A file operation of Node as `0` or `-errno`. */
+function attempt(operation: () => void): number {
+  try {
+    operation();
+    return 0;
+  } catch (error) {
+    const number = (error as NodeJS.ErrnoException).errno;
+    if (typeof number !== 'number' || number === 0) {
+      throw error;
+    }
+    return number < 0 ? number : -number;
+  }
+}
+
+class LinuxDoorbell implements Doorbell {
+  readonly #handle: ReturnType<typeof pollDescriptor>;
+  readonly #ring: () => void;
+  #running = true;
+
+  constructor(fd: number, callback: () => void) {
+    this.#ring = callback;
+    this.#handle = pollDescriptor(fd, callback);
+  }
+
+  ref(): void {
+    this.#handle.ref();
+  }
+
+  unref(): void {
+    this.#handle.unref();
+  }
+
+  stop(): void {
+    if (this.#running) {
+      this.#running = false;
+      this.#handle.stop();
+    }
+  }
+
+  start(): void {
+    if (!this.#running) {
+      this.#running = true;
+      this.#handle.start({ readable: true }, this.#ring);
+    }
+  }
+
+  close(): void {
+    this.#handle.close();
+  }
+}
+
+class HostAlarm implements Alarm {
+  readonly #ring: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  #referenced = false;
+
+  constructor(callback: () => void) {
+    this.#ring = callback;
+  }
+
+  set(delayMs: number): void {
+    this.clear();
+    // Node takes delays of up to 2^31 - 1 ms; the caller arms again when woken early.
+    const delay = Math.min(Math.max(1, Math.ceil(delayMs)), 0x7fff_ffff);
+    this.#timer = setTimeout(this.#ring, delay);
+    if (!this.#referenced) {
+      this.#timer.unref();
+    }
+  }
+
+  clear(): void {
+    if (this.#timer !== undefined) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    }
+  }
+
+  ref(): void {
+    this.#referenced = true;
+    this.#timer?.ref();
+  }
+
+  unref(): void {
+    this.#referenced = false;
+    this.#timer?.unref();
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * The SendVector of drivers that send with iovecs: an array of (address, length) in off-heap memory, bounded by
+ * IOV_MAX, reused for every send. Made by a driver, filled by `gather`.
+ */
+
+import type { Kernel, Region } from '../../base/kernel.js';
+import { IOV_MAX } from '../../base/linux.js';
+import type { SendVector } from '../driver.js';
+
+const IOVEC_BYTES = 16;
+const WORD = 0x1_0000_0000;
+
+export class IovecVector implements SendVector {
+  readonly region: Region;
+  readonly #kernel: Pick<Kernel, 'addressOf'>;
+  readonly #words: Uint32Array;
+  count = 0;
+  byteLength = 0;
+
+  constructor(kernel: Pick<Kernel, 'allocate' | 'addressOf'>) {
+    this.#kernel = kernel;
+    this.region = kernel.allocate(IOV_MAX * IOVEC_BYTES);
+    const { buffer, byteOffset, byteLength } = this.region.bytes;
+    this.#words = new Uint32Array(buffer, byteOffset, byteLength / 4);
+  }
+
+  reset(): void {
+    this.count = 0;
+    this.byteLength = 0;
+  }
+
+  append(address: number, byteLength: number): boolean {
+    if (this.count === IOV_MAX) {
+      return false;
+    }
+    const words = this.#words;
+    const i = this.count * 4;
+    words[i] = address % WORD;
+    words[i + 1] = (address / WORD) | 0;
+    words[i + 2] = byteLength;
+    words[i + 3] = 0;
+    this.count += 1;
+    this.byteLength += byteLength;
+    return true;
+  }
+
+  /**
+   * The address is used in the same call that gathers, before anything can move or free the array: the queue holds it.
+   */
+  appendBytes(bytes: Uint8Array): boolean {
+    if (this.count === IOV_MAX) {
+      return false;
+    }
+    return this.append(this.#kernel.addressOf(bytes), bytes.byteLength);
+  }
+
+  /** The first range's address: for the call without iovecs when there is just one. */
+  get firstAddress(): number {
+    return this.#words[1] * WORD + this.#words[0];
+  }
+}

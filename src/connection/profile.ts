@@ -1,0 +1,126 @@
+/**
+ * A profile is what connections of one listener or dial have in common: the handler's hooks, taken out once, and the
+ * options with their defaults filled in. Every profile has the same shape, so that the hot path stays monomorphic
+ * whatever the user's handlers look like.
+ */
+
+import type { Action, CloseReason, Connection, ConnectionOptions, Handler } from '../api.js';
+
+export const WHEN_FULL_REFUSE = 0;
+export const WHEN_FULL_CLOSE = 1;
+export const WHEN_FULL_PAUSE_SOURCE = 2;
+
+const WHEN_FULL: Record<string, number> = {
+  refuse: WHEN_FULL_REFUSE,
+  close: WHEN_FULL_CLOSE,
+  'pause-source': WHEN_FULL_PAUSE_SOURCE,
+};
+
+type Hook<Arguments extends unknown[]> = ((...values: Arguments) => Action | void) | undefined;
+
+export class Profile {
+  readonly handler: Handler;
+  readonly onOpen: Hook<[Connection]>;
+  readonly onData: Hook<[Connection, Buffer]>;
+  readonly onReadable: Hook<[Connection]>;
+  readonly onDrain: Hook<[Connection]>;
+  readonly onEnd: Hook<[Connection]>;
+  readonly onClose: Hook<[Connection, CloseReason]>;
+  readonly onBeforeWrite: ((connection: Connection) => void) | undefined;
+
+  readonly options: ConnectionOptions;
+  readonly allowHalfOpen: boolean;
+  readonly halfOpenTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly readTimeoutMs: number;
+  readonly writeTimeoutMs: number;
+  readonly lingerTimeoutMs: number;
+  readonly highWaterMark: number;
+  readonly lowWaterMark: number;
+  readonly writeQueueMax: number;
+  readonly whenFull: number;
+  readonly readQueueMax: number;
+
+  constructor(handler: Handler, options: ConnectionOptions) {
+    checkHandler(handler);
+    this.handler = handler;
+    this.onOpen = handler.onOpen;
+    this.onData = handler.onData;
+    this.onReadable = handler.onReadable;
+    this.onDrain = handler.onDrain;
+    this.onEnd = handler.onEnd;
+    this.onClose = handler.onClose;
+    this.onBeforeWrite = handler.onBeforeWrite;
+    this.options = options;
+    this.allowHalfOpen = options.allowHalfOpen ?? false;
+    this.halfOpenTimeoutMs = count(options, 'halfOpenTimeoutMs', 30_000);
+    this.idleTimeoutMs = count(options, 'idleTimeoutMs', 0);
+    this.readTimeoutMs = count(options, 'readTimeoutMs', 0);
+    this.writeTimeoutMs = count(options, 'writeTimeoutMs', 30_000);
+    this.lingerTimeoutMs = count(options, 'lingerTimeoutMs', 5_000);
+    this.writeQueueMax = count(options, 'writeQueueMax', 1_048_576);
+    this.highWaterMark = count(options, 'highWaterMark', Math.min(65_536, this.writeQueueMax));
+    this.lowWaterMark = count(options, 'lowWaterMark', Math.min(16_384, this.highWaterMark));
+    this.readQueueMax = count(options, 'readQueueMax', 1_048_576);
+    this.whenFull = WHEN_FULL[options.whenFull ?? 'refuse'] ?? -1;
+    if (this.whenFull < 0) {
+      const expected = Object.keys(WHEN_FULL).join(', ');
+      throw new TypeError(`Unknown whenFull ${String(options.whenFull)}: expected one of ${expected}`);
+    }
+    if (this.lowWaterMark > this.highWaterMark) {
+      throw new RangeError(
+        `lowWaterMark ${this.lowWaterMark} is above highWaterMark ${this.highWaterMark}`,
+      );
+    }
+  }
+
+  /** Whether received bytes go to `connection.reader` rather than to `onData`. */
+  get isPull(): boolean {
+    return this.onReadable !== undefined;
+  }
+}
+
+const HOOKS = [
+  'onBoot',
+  'onShutdown',
+  'onOpen',
+  'onData',
+  'onReadable',
+  'onDrain',
+  'onEnd',
+  'onClose',
+  'onTick',
+  'onBeforeWrite',
+  'onMessage',
+] as const;
+
+/** Throws TypeError for what is not a handler. */
+export function checkHandler(handler: Handler): void {
+  if (typeof handler !== 'object' || handler === null) {
+    throw new TypeError(`Expected a handler object with hooks such as onData, got ${String(handler)}`);
+  }
+  for (const name of HOOKS) {
+    if (handler[name] !== undefined && typeof handler[name] !== 'function') {
+      throw new TypeError(`Expected handler.${name} to be a function, got ${typeof handler[name]}`);
+    }
+  }
+  if (handler.onData !== undefined && handler.onReadable !== undefined) {
+    throw new TypeError('A handler has onData (push) or onReadable (pull), not both');
+  }
+}
+
+/** A non-negative integer option, or its default. */
+export function count<Name extends string>(
+  options: { readonly [Key in Name]?: unknown },
+  name: Name,
+  fallback: number,
+): number {
+  const value = options[name];
+  if (value === undefined) {
+    return fallback;
+  }
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
+    throw new RangeError(`Expected ${name} to be an integer from 0 to 4294967295, got ${String(value)}`);
+  }
+  return value;
+}
