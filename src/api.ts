@@ -342,5 +342,6 @@ export interface Server extends AsyncDisposable {
 /** Opaque and cloneable: what `remote` needs on another thread. */
 export interface RemoteHandle {
   readonly mailboxes: readonly SharedArrayBuffer[];
-  readonly signals: readonly number[];
+  readonly pending: SharedArrayBuffer;
+  readonly wakeDescriptors: readonly number[];
 }

@@ -12,11 +12,10 @@
 //   "quit"         ends, as does the end of input
 // A slice starts and ends with nothing on its way: what is still out at its end is awaited, but not counted.
 //
-// Every byte that comes back is known in advance: stream position p of connection c is pattern[(c * STRIDE + p) % PERIOD],
-// so lost, repeated, reordered and mixed-up bytes show. Blocks above 4 KiB are compared at both ends only.
+// Every byte that comes back is known in advance: byte p of connection c is pattern[(c * STRIDE + p) % PERIOD], so
+// lost, repeated, reordered and mixed-up bytes show. Blocks above 4 KiB are compared at both ends only.
 #define _GNU_SOURCE
 #include <getopt.h>
-#include <math.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
@@ -30,7 +29,7 @@
 #define CHECKED_WHOLE_BYTES 4096
 #define CHECKED_END_BYTES 64
 #define EVENTS_MAX 512
-#define CONNECTING_MAX 128  // Well below any listen backlog, so that no connect is delayed by a dropped SYN.
+#define CONNECTING_MAX 128  // Well below any listen backlog: no connect waits for a second SYN.
 #define CONNECT_TIMEOUT (30 * NANOSECONDS)
 #define DRAIN_TIMEOUT (10 * NANOSECONDS)
 
@@ -64,15 +63,16 @@ struct totals {
 static struct options options;
 static struct endpoint endpoint;
 static struct connection *connections;
-static uint64_t *started;  // When each message on its way was due: in_flight entries for each connection, as a ring.
+// When each message on its way was due: in_flight entries for each connection, as a ring.
+static uint64_t *started;
 static int epoll_fd;
 static char receive_buffer[RECEIVE_BYTES];
 static char pattern[PATTERN_PERIOD + RECEIVE_BYTES];
 static struct epoll_event events[EVENTS_MAX];
 
 static int open_count;
-static bool is_running;    // Echoes are answered with new messages.
-static bool is_measuring;  // Echoes are counted: not during the warm-up nor while the rest is awaited.
+static bool is_running;  // Echoes are answered with new messages.
+static bool is_measuring;  // Echoes are counted: not in the warm-up nor while the rest is awaited.
 static uint64_t outstanding;  // Bytes allowed and not yet received, over all connections.
 static struct totals measured;
 static struct totals all;
@@ -95,7 +95,9 @@ static void fill_pattern(void) {
 }
 
 static void give_up(struct connection *connection, const char *why) {
-  if (errors++ == 0) fprintf(stderr, "echo-load: connection %td: %s\n", connection - connections, why);
+  if (errors++ == 0) {
+    fprintf(stderr, "echo-load: connection %td: %s\n", connection - connections, why);
+  }
   outstanding -= connection->allowed - connection->received;
   close(connection->fd);
   connection->fd = -1;
@@ -104,7 +106,9 @@ static void give_up(struct connection *connection, const char *why) {
 
 static void watch(int operation, struct connection *connection, uint32_t interest) {
   struct epoll_event event = {.events = interest, .data.ptr = connection};
-  if (epoll_ctl(epoll_fd, operation, connection->fd, &event) < 0) fail("epoll_ctl: %s", strerror(errno));
+  if (epoll_ctl(epoll_fd, operation, connection->fd, &event) < 0) {
+    fail("epoll_ctl: %s", strerror(errno));
+  }
 }
 
 static void await_writable(struct connection *connection, bool wanted) {
@@ -117,7 +121,8 @@ static void send_allowed(struct connection *connection) {
   while (connection->sent < connection->allowed) {
     uint64_t length = connection->allowed - connection->sent;
     if (length > SEND_BYTES_MAX) length = SEND_BYTES_MAX;
-    ssize_t n = send(connection->fd, pattern_at(connection, connection->sent), length, MSG_NOSIGNAL);
+    const char *bytes = pattern_at(connection, connection->sent);
+    ssize_t n = send(connection->fd, bytes, length, MSG_NOSIGNAL);
     if (n < 0) {
       if (errno == EAGAIN || errno == EINTR) break;
       give_up(connection, strerror(errno));
@@ -126,6 +131,11 @@ static void send_allowed(struct connection *connection) {
     connection->sent += (uint64_t)n;
   }
   await_writable(connection, connection->sent < connection->allowed);
+}
+
+static uint64_t *started_at(const struct connection *connection, uint64_t message) {
+  uint64_t in_flight = (uint64_t)options.in_flight;
+  return started + (uint64_t)(connection - connections) * in_flight + message % in_flight;
 }
 
 // Moves the limit of what the connection may send to where the closed loop has it now, and sends.
@@ -137,8 +147,7 @@ static void refill(struct connection *connection, uint64_t now) {
   } else {
     uint64_t last = connection->messages + (uint64_t)options.in_flight;
     allowed = last * bytes;
-    uint64_t *ring = started + (size_t)(connection - connections) * (size_t)options.in_flight;
-    for (uint64_t m = connection->allowed / bytes; m < last; m++) ring[m % (uint64_t)options.in_flight] = now;
+    for (uint64_t m = connection->allowed / bytes; m < last; m++) *started_at(connection, m) = now;
   }
   outstanding += allowed - connection->allowed;
   connection->allowed = allowed;
@@ -158,9 +167,8 @@ static void count_echoes(struct connection *connection, uint64_t now) {
   uint64_t complete = connection->received / (uint64_t)options.message_bytes;
   uint64_t requests = complete - connection->messages;
   if (is_measuring && !options.stream) {
-    uint64_t *ring = started + (size_t)(connection - connections) * (size_t)options.in_flight;
     for (uint64_t m = connection->messages; m < complete; m++) {
-      histogram_record(&latency, now - ring[m % (uint64_t)options.in_flight]);
+      histogram_record(&latency, now - *started_at(connection, m));
     }
   }
   connection->messages = complete;
@@ -193,16 +201,17 @@ static void turn(int timeout_ms) {
   if (n < 0 && errno != EINTR) fail("epoll_wait: %s", strerror(errno));
   for (int i = 0; i < n; i++) {
     struct connection *connection = events[i].data.ptr;
-    if (events[i].events & EPOLLOUT) send_allowed(connection);
-    if (connection->fd >= 0 && (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))) receive(connection);
+    uint32_t ready = events[i].events;
+    if (ready & EPOLLOUT) send_allowed(connection);
+    if (connection->fd >= 0 && (ready & (EPOLLIN | EPOLLHUP | EPOLLERR))) receive(connection);
   }
 }
 
 static bool open_one(int index) {
   int fd = start_connect(&endpoint, index);
   if (fd == -EAGAIN) return false;
-  if (fd == -EMFILE) fail("connection %d: the limit of open files is reached; raise it with ulimit -n", index);
-  if (fd < 0) fail("connection %d: cannot connect to %s: %s", index, options.address, strerror(-fd));
+  if (fd == -EMFILE) fail("connection %d: too many open files; raise ulimit -n", index);
+  if (fd < 0) fail("connection %d: %s: %s", index, options.address, strerror(-fd));
   connections[index].fd = fd;
   watch(EPOLL_CTL_ADD, &connections[index], EPOLLOUT);
   return true;
@@ -213,7 +222,9 @@ static void connect_all(void) {
   uint64_t deadline = now_ns() + CONNECT_TIMEOUT;
   int begun = 0;
   while (open_count < options.connections) {
-    while (begun < options.connections && begun - open_count < CONNECTING_MAX && open_one(begun)) begun++;
+    int end = open_count + CONNECTING_MAX;
+    if (end > options.connections) end = options.connections;
+    while (begun < end && open_one(begun)) begun++;
     int n = epoll_wait(epoll_fd, events, EVENTS_MAX, begun == open_count ? 1 : 100);
     for (int i = 0; i < n; i++) {
       struct connection *connection = events[i].data.ptr;
@@ -222,7 +233,9 @@ static void connect_all(void) {
       watch(EPOLL_CTL_MOD, connection, EPOLLIN);
       open_count++;
     }
-    if (now_ns() > deadline) fail("only %d of %d connections after 30 s", open_count, options.connections);
+    if (now_ns() > deadline) {
+      fail("only %d of %d connections after 30 s", open_count, options.connections);
+    }
   }
 }
 
@@ -233,20 +246,24 @@ static double cpu_seconds(void) {
          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static double microseconds(double fraction) { return (double)histogram_percentile(&latency, fraction) / 1e3; }
+static double microseconds(double fraction) {
+  return (double)histogram_percentile(&latency, fraction) / 1e3;
+}
 
 // `seconds` is what was measured; `total…` cover warm-up, measurement and the rest, for setting against CPU time.
 static void print_slice(double seconds, double total_seconds, double cpu) {
-  printf("{\"mode\":\"%s\",\"connections\":%d,\"open\":%d,\"messageBytes\":%d,", options.stream ? "stream" : "echo",
-         options.connections, open_count, options.message_bytes);
-  printf("\"seconds\":%.6f,\"requests\":%llu,\"rate\":%.1f,", seconds, (unsigned long long)measured.requests,
-         (double)measured.requests / seconds);
-  printf("\"bytes\":%llu,\"megabytesPerSecond\":%.3f,", (unsigned long long)measured.bytes,
-         (double)measured.bytes / seconds / 1e6);
-  printf("\"p50Us\":%.2f,\"p90Us\":%.2f,\"p99Us\":%.2f,\"p999Us\":%.2f,\"maxUs\":%.2f,", microseconds(0.5),
-         microseconds(0.9), microseconds(0.99), microseconds(0.999), (double)latency.max / 1e3);
-  printf("\"errors\":%llu,\"totalSeconds\":%.6f,\"totalRequests\":%llu,\"totalBytes\":%llu,\"clientCpuSeconds\":%.6f}\n",
-         (unsigned long long)errors, total_seconds, (unsigned long long)all.requests, (unsigned long long)all.bytes, cpu);
+  const char *mode = options.stream ? "stream" : "echo";
+  double requests = (double)measured.requests;
+  double megabytes = (double)measured.bytes / 1e6;
+  printf("{\"mode\":\"%s\",\"connections\":%d,\"open\":%d,", mode, options.connections, open_count);
+  printf("\"messageBytes\":%d,\"seconds\":%.6f,", options.message_bytes, seconds);
+  printf("\"requests\":%.0f,\"rate\":%.1f,", requests, requests / seconds);
+  printf("\"bytes\":%.0f,\"megabytesPerSecond\":%.3f,", megabytes * 1e6, megabytes / seconds);
+  printf("\"p50Us\":%.2f,\"p90Us\":%.2f,", microseconds(0.5), microseconds(0.9));
+  printf("\"p99Us\":%.2f,\"p999Us\":%.2f,", microseconds(0.99), microseconds(0.999));
+  printf("\"maxUs\":%.2f,\"errors\":%llu,", (double)latency.max / 1e3, (unsigned long long)errors);
+  printf("\"totalSeconds\":%.6f,\"totalRequests\":%.0f,", total_seconds, (double)all.requests);
+  printf("\"totalBytes\":%.0f,\"clientCpuSeconds\":%.6f}\n", (double)all.bytes, cpu);
   fflush(stdout);
 }
 
@@ -256,7 +273,9 @@ static void drain(void) {
   while (outstanding > 0 && now_ns() < deadline) turn(10);
   for (int i = 0; i < options.connections && outstanding > 0; i++) {
     struct connection *connection = &connections[i];
-    if (connection->fd >= 0 && connection->received < connection->allowed) give_up(connection, "no echo within 10 s");
+    if (connection->fd >= 0 && connection->received < connection->allowed) {
+      give_up(connection, "no echo within 10 s");
+    }
   }
 }
 
@@ -286,7 +305,9 @@ static void run_slice(double seconds) {
   is_running = false;
   is_measuring = false;
   drain();
-  print_slice((double)(now - measured_from) / 1e9, (double)(now_ns() - begin) / 1e9, cpu_seconds() - cpu);
+  if (now < measured_from) fail("all connections were lost during the warm-up");
+  double total_seconds = (double)(now_ns() - begin) / 1e9;
+  print_slice((double)(now - measured_from) / 1e9, total_seconds, cpu_seconds() - cpu);
 }
 
 static void run_commands(void) {
@@ -307,11 +328,11 @@ static const char USAGE[] =
     "  --connections N     connections, all opened before the first slice (1)\n"
     "  --bytes N           bytes of a message, at most 65536 (512; 65536 with --stream)\n"
     "  --in-flight N       messages on their way for each connection (1)\n"
-    "  --stream            write continuously, up to --window bytes on their way for each connection\n"
+    "  --stream            write continuously, up to --window bytes on their way\n"
     "  --window BYTES      (262144)\n"
-    "  --seconds S         run one slice of S seconds and end; without it commands are read from standard input\n"
+    "  --seconds S         run one slice and end; without it commands come on standard input\n"
     "  --warm-up S         seconds at the start of each slice that do not count (0)\n"
-    "  --sources N         spread over source addresses 127.0.0.1 to 127.0.0.N (1: the kernel's choice)";
+    "  --sources N         source addresses, 127.0.0.1 to 127.0.0.N (1: the kernel's choice)";
 
 static void parse_options(int count, char **arguments) {
   static const struct option known[] = {
@@ -336,10 +357,11 @@ static void parse_options(int count, char **arguments) {
     }
   }
   if (options.message_bytes == 0) options.message_bytes = options.stream ? SEND_BYTES_MAX : 512;
-  bool is_valid = options.address != NULL && optind == count && options.connections > 0 && options.message_bytes > 0 &&
-                  options.message_bytes <= SEND_BYTES_MAX && options.in_flight > 0 && options.in_flight <= 1024 &&
-                  options.window > 0 && options.sources > 0 && options.sources < 255 && options.seconds >= 0 &&
-                  options.warm_up >= 0;
+  bool is_valid = options.address != NULL && optind == count && options.window > 0;
+  is_valid &= options.message_bytes > 0 && options.message_bytes <= SEND_BYTES_MAX;
+  is_valid &= options.connections > 0 && options.in_flight > 0 && options.in_flight <= 1024;
+  is_valid &= options.sources > 0 && options.sources < 255;
+  is_valid &= options.seconds >= 0 && options.warm_up >= 0;
   if (!is_valid) fail("%s", USAGE);
 }
 

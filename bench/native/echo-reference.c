@@ -102,7 +102,8 @@ static void echo(int fd) {
 
 static void send_rest(int fd) {
   struct pending *pending = pending_of[fd];
-  ssize_t sent = send(fd, pending->bytes + pending->start, pending->end - pending->start, MSG_NOSIGNAL);
+  size_t rest = pending->end - pending->start;
+  ssize_t sent = send(fd, pending->bytes + pending->start, rest, MSG_NOSIGNAL);
   if (sent < 0) {
     if (errno != EAGAIN && errno != EINTR) close_connection(fd);
     return;

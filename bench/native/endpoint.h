@@ -57,7 +57,7 @@ static inline void *allocate(size_t count, size_t bytes) {
 
 static inline void parse_unix_path(const char *path, struct endpoint *endpoint) {
   struct sockaddr_un *address = (struct sockaddr_un *)&endpoint->address;
-  if (strlen(path) >= sizeof address->sun_path) fail("the path is too long for a Unix socket: %s", path);
+  if (strlen(path) >= sizeof address->sun_path) fail("the path is too long: %s", path);
   address->sun_family = AF_UNIX;
   strcpy(address->sun_path, path);
   endpoint->address_bytes = sizeof *address;
@@ -82,7 +82,9 @@ static inline struct endpoint parse_endpoint(const char *text, int sources) {
   struct sockaddr_in *address = (struct sockaddr_in *)&endpoint.address;
   address->sin_family = AF_INET;
   address->sin_port = htons((uint16_t)port);
-  if (inet_pton(AF_INET, host, &address->sin_addr) != 1) fail("not a numeric IPv4 address: %s", host);
+  if (inet_pton(AF_INET, host, &address->sin_addr) != 1) {
+    fail("not a numeric IPv4 address: %s", host);
+  }
   endpoint.address_bytes = sizeof *address;
   return endpoint;
 }

@@ -1,5 +1,5 @@
-// histogram.h: a log-linear histogram of durations, after HdrHistogram: 128 equal buckets for each power of two, so that
-// a percentile is off by less than 0.8 % at any size, from a nanosecond to centuries, in 58 kB and without allocation.
+// histogram.h: a log-linear histogram of durations, after HdrHistogram: 128 equal buckets for each power of two, so a
+// percentile is off by less than 0.8 % at any size, from a nanosecond to centuries, in 58 kB and without allocation.
 //
 // Used by echo-load.c. Recording costs a handful of instructions; nothing is ever dropped or clipped.
 #ifndef MILLRACE_BENCH_HISTOGRAM_H
@@ -18,7 +18,9 @@ struct histogram {
   uint64_t buckets[HISTOGRAM_BUCKETS];
 };
 
-static inline void histogram_clear(struct histogram *histogram) { memset(histogram, 0, sizeof *histogram); }
+static inline void histogram_clear(struct histogram *histogram) {
+  memset(histogram, 0, sizeof *histogram);
+}
 
 // Values below 128 have a bucket each; above, the seven bits after the leading one choose the bucket of their power.
 static inline unsigned histogram_index(uint64_t value) {

@@ -48,7 +48,9 @@ static int lost_count;
 static uint64_t max_ns;
 
 static void lose(struct connection *connection, const char *why) {
-  if (lost_count++ == 0) fprintf(stderr, "idle-clients: connection %td: %s\n", connection - connections, why);
+  if (lost_count++ == 0) {
+    fprintf(stderr, "idle-clients: connection %td: %s\n", connection - connections, why);
+  }
   if (connection->state == HOLDING) open_count--;
   else busy_count--;
   close(connection->fd);
@@ -57,14 +59,17 @@ static void lose(struct connection *connection, const char *why) {
 
 static void watch(int operation, struct connection *connection, uint32_t interest) {
   struct epoll_event event = {.events = interest, .data.ptr = connection};
-  if (epoll_ctl(epoll_fd, operation, connection->fd, &event) < 0) fail("epoll_ctl: %s", strerror(errno));
+  if (epoll_ctl(epoll_fd, operation, connection->fd, &event) < 0) {
+    fail("epoll_ctl: %s", strerror(errno));
+  }
 }
 
 // The connection's number comes first, so that the echo of another connection is noticed.
 static void fill_message(char *message, const struct connection *connection) {
   int index = (int)(connection - connections);
-  memset(message, 'm', (size_t)message_bytes);
-  memcpy(message, &index, sizeof index < (size_t)message_bytes ? sizeof index : (size_t)message_bytes);
+  size_t bytes = (size_t)message_bytes;
+  memset(message, 'm', bytes);
+  memcpy(message, &index, sizeof index < bytes ? sizeof index : bytes);
 }
 
 // The socket's buffer is empty and larger than any message, so that a short send means something is broken.
@@ -141,8 +146,10 @@ static int turn(int timeout_ms) {
 }
 
 static void print_answer(const char *event, uint64_t begin) {
-  printf("{\"event\":\"%s\",\"open\":%d,\"done\":%d,\"lost\":%d,\"seconds\":%.3f,\"maxUs\":%.1f}\n", event, open_count,
-         done_count, lost_count, (double)(now_ns() - begin) / 1e9, (double)max_ns / 1e3);
+  double seconds = (double)(now_ns() - begin) / 1e9;
+  printf("{\"event\":\"%s\",\"open\":%d,\"done\":%d,", event, open_count, done_count);
+  printf("\"lost\":%d,\"seconds\":%.3f,", lost_count, seconds);
+  printf("\"maxUs\":%.1f}\n", (double)max_ns / 1e3);
   fflush(stdout);
 }
 
@@ -212,7 +219,9 @@ static void run_commands(void) {
   fflush(stdout);
   while (fgets(line, sizeof line, stdin) != NULL && strcmp(line, "quit\n") != 0) {
     if (sscanf(line, "open %d", &count) == 1 && count > 0) {
-      if (count > connections_max - connections_used) fail("more than %d connections in all", connections_max);
+      if (count > connections_max - connections_used) {
+        fail("more than %d connections in all", connections_max);
+      }
       run("open", count, open_next);
     } else if (strcmp(line, "echo\n") == 0) {
       run("echo", connections_used, echo_next);
@@ -236,7 +245,8 @@ int main(int count, char **arguments) {
     else if (option == 'o') sources = atoi(optarg);
     else address = NULL;
   }
-  if (address == NULL || message_bytes < 1 || message_bytes > MESSAGE_BYTES_MAX || sources < 1 || sources > 254) {
+  bool is_valid = address != NULL && message_bytes > 0 && message_bytes <= MESSAGE_BYTES_MAX;
+  if (!is_valid || sources < 1 || sources > 254) {
     fail("usage: idle-clients --address tcp://127.0.0.1:9000 [--bytes 1…4096] [--sources 1…254]");
   }
   endpoint = parse_endpoint(address, sources);

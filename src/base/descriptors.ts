@@ -38,7 +38,7 @@ export class DescriptorRegistry {
 
   /** A table for the descriptors below `limit`, at most 2^20 of them; two bytes each. */
   static create(limit: number): DescriptorRegistry {
-    if (!Number.isFinite(limit) || limit < 1) {
+    if (!(limit >= 1)) {
       throw new RangeError(`The descriptor limit is ${limit}; expected a number from 1`);
     }
     const entries = Math.min(Math.floor(limit), DESCRIPTOR_LIMIT_MAX);
@@ -51,7 +51,9 @@ export class DescriptorRegistry {
       throw new TypeError('A descriptor registry is made from a SharedArrayBuffer');
     }
     if (buffer.byteLength <= HEADER_BYTES || buffer.byteLength % 2 !== 0) {
-      throw new RangeError(`${buffer.byteLength} bytes are not the buffer of a descriptor registry`);
+      throw new RangeError(
+        `${buffer.byteLength} bytes are not the buffer of a descriptor registry`,
+      );
     }
     return new DescriptorRegistry(buffer);
   }
@@ -61,9 +63,12 @@ export class DescriptorRegistry {
     return Atomics.load(this.#ignored, 0);
   }
 
-  /** Notes that `owner` has `fd`. Overwrites: the kernel gave the number out, so what stood there is outdated. */
+  /**
+   * Notes that `owner` has `fd`; 0 as in `clear`. Overwrites: the system gave the number out, so what stood there is
+   * outdated.
+   */
   set(fd: number, owner: number): void {
-    checkOwner(owner);
+    checkOwner(owner, 0);
     if (this.#isNoted(fd)) Atomics.store(this.#owners, fd, owner);
     else Atomics.add(this.#ignored, 0, 1);
   }
@@ -78,7 +83,7 @@ export class DescriptorRegistry {
    * more). Called by the thread that gives it away before it tells the other one, so that there is always one owner.
    */
   transfer(fd: number, owner: number): boolean {
-    checkOwner(owner);
+    checkOwner(owner, 1);
     if (!this.#isNoted(fd)) return false;
     const before = Atomics.load(this.#owners, fd);
     return before !== 0 && Atomics.compareExchange(this.#owners, fd, before, owner) === before;
@@ -91,7 +96,7 @@ export class DescriptorRegistry {
 
   /** The descriptors of one owner, in ascending order. Looks through the whole table: not for the hot path. */
   ownedBy(owner: number): number[] {
-    checkOwner(owner);
+    checkOwner(owner, 1);
     const found: number[] = [];
     for (let fd = 0; fd < this.limit; fd++) {
       if (Atomics.load(this.#owners, fd) === owner) found.push(fd);
@@ -121,8 +126,10 @@ export class DescriptorRegistry {
   }
 }
 
-function checkOwner(owner: number): void {
-  if (!Number.isInteger(owner) || owner < 1 || owner > DESCRIPTOR_OWNER_MAX) {
-    throw new RangeError(`Owner ${owner} is not an integer from 1 to ${DESCRIPTOR_OWNER_MAX}`);
+function checkOwner(owner: number, least: number): void {
+  if (!Number.isInteger(owner) || owner < least || owner > DESCRIPTOR_OWNER_MAX) {
+    throw new RangeError(
+      `Owner ${owner} is not an integer from ${least} to ${DESCRIPTOR_OWNER_MAX}`,
+    );
   }
 }

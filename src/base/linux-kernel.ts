@@ -15,6 +15,7 @@ import { addressOf, errno, type Libc, loadLibc, pollDescriptor, viewMemory } fro
 import type { Alarm, Doorbell, Kernel, Region } from './kernel.js';
 import { EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from './layout.js';
 import * as linux from './linux.js';
+import type { RegionRegistry } from './region-registry.js';
 
 /** More than this in one call would not fit the 32-bit lengths of our prototypes. */
 const CALL_BYTES_MAX = 0x4000_0000;
@@ -28,6 +29,8 @@ export interface LinuxKernelOptions {
   readonly registry?: DescriptorRegistry;
   /** The owner to write: the reactor's index + 1. */
   readonly owner?: number;
+  /** Where the addresses of regions are written, for a thread that is supervised. */
+  readonly regions?: RegionRegistry;
 }
 
 export class LinuxKernel implements Kernel {
@@ -35,6 +38,7 @@ export class LinuxKernel implements Kernel {
   readonly #libc: Libc;
   readonly #registry: DescriptorRegistry | undefined;
   readonly #owner: number;
+  readonly #regions: RegionRegistry | undefined;
   /** Small structures that a call reads or fills. */
   readonly #scratch: Region;
   readonly #scratchWords: Int32Array;
@@ -46,6 +50,7 @@ export class LinuxKernel implements Kernel {
     this.#libc = loadLibc();
     this.#registry = options.registry;
     this.#owner = options.owner ?? 0;
+    this.#regions = options.regions;
     this.#scratch = scratchOfThread(this.#libc);
     this.#scratchWords = wordsOf(this.#scratch);
     this.#messageLow = new Uint32Array(
@@ -56,10 +61,13 @@ export class LinuxKernel implements Kernel {
   }
 
   allocate(byteLength: number): Region {
-    return allocateRegion(this.#libc, byteLength);
+    const region = allocateRegion(this.#libc, byteLength);
+    this.#regions?.add(region.address);
+    return region;
   }
 
   release(region: Region): void {
+    this.#regions?.remove(region.address);
     this.#libc.free(region.address);
   }
 
@@ -385,6 +393,14 @@ let threadScratch: Region | undefined;
 function scratchOfThread(libc: Libc): Region {
   threadScratch ??= allocateRegion(libc, SCRATCH_BYTES);
   return threadScratch;
+}
+
+/** Frees what a thread's kernels share. The last thing a worker thread does: no kernel of it may be used after. */
+export function releaseThreadScratch(): void {
+  if (threadScratch !== undefined) {
+    loadLibc().free(threadScratch.address);
+    threadScratch = undefined;
+  }
 }
 
 function allocateRegion(libc: Libc, byteLength: number): Region {

@@ -23,7 +23,7 @@ export const CLOSING = 1 << 5;
 export const DESTROYED = 1 << 6;
 /** Reading is paused by the user. */
 export const PAUSED = 1 << 7;
-/** Reading is paused by us: unread bytes, or the sink of a `pause-source`, are at their limit. */
+/** Reading is paused because a sink that this connection writes to is full (`pause-source`). */
 export const HELD = 1 << 8;
 /** There is a WriteQueue. */
 export const QUEUED = 1 << 9;
@@ -46,6 +46,12 @@ export const HAS_EXTRAS = 1 << 17;
 export const WROTE = 1 << 18;
 /** Has a reader with, perhaps, unread bytes. */
 export const HAS_READER = 1 << 19;
+/** Reading is paused because the unread bytes of a pull handler are at their limit. */
+export const READ_FULL = 1 << 20;
+/** The peer's FIN is to be reported after the unread bytes. */
+export const END_OWED = 1 << 21;
+/** Anything that keeps us from receiving. */
+export const NO_RECEIVE = PAUSED | HELD | READ_FULL | RECEIVE_ENDED | DESTROYED;
 /** Anything that keeps a direct send from being right. */
 export const NO_DIRECT_SEND =
   CONNECTING | END_WANTED | SEND_ENDED | CLOSING | DESTROYED | QUEUED | SENDING | CORKED;

@@ -92,6 +92,11 @@ export interface DriverOptions {
   readonly acceptBudget: number;
   /** The most events of one batch. */
   readonly batch: number;
+  /**
+   * An eventfd to be used as the wake descriptor. It stays the caller's, who keeps it open as long as any thread may
+   * signal it. Without one the driver makes its own.
+   */
+  readonly wakeDescriptor?: number;
 }
 
 export interface Driver {

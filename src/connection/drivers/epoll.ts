@@ -40,6 +40,7 @@ import {
   SO_LINGER,
   SOL_SOCKET,
 } from '../../base/linux.js';
+import { giveRegion, takeRegion } from '../../base/region-cache.js';
 import {
   type Completions,
   type Driver,
@@ -109,14 +110,15 @@ export class EpollDriver implements Driver {
     this.#kinds = new Uint8Array(options.slots);
     this.#flags = new Uint8Array(options.slots);
     this.#masks = new Uint8Array(options.slots);
-    this.#events = kernel.allocate(options.batch * EPOLL_EVENT_SIZE);
+    this.#events = takeRegion(kernel, options.batch * EPOLL_EVENT_SIZE);
     const { buffer, byteOffset, byteLength } = this.#events.bytes;
     this.#eventWords = new Int32Array(buffer, byteOffset, byteLength / 4);
-    this.#receiveRegion = kernel.allocate(options.receiveBytes);
+    this.#receiveRegion = takeRegion(kernel, options.receiveBytes);
     this.#views = new ViewCache(this.#receiveRegion.bytes);
     this.#vector = new IovecVector(kernel);
     this.doorbellDescriptor = expectDescriptor('epoll_create1', kernel.epollCreate());
-    this.wakeDescriptor = expectDescriptor('eventfd', kernel.eventfd());
+    this.wakeDescriptor =
+      options.wakeDescriptor ?? expectDescriptor('eventfd', kernel.eventfd());
     const n = this.#control(EPOLL_CTL_ADD, this.wakeDescriptor, EPOLLIN, WAKE, 0);
     expectDescriptor('epoll_ctl', n);
   }
@@ -296,11 +298,13 @@ export class EpollDriver implements Driver {
         this.#kinds[slot] = FREE;
       }
     }
-    this.#kernel.close(this.wakeDescriptor);
+    if (this.#options.wakeDescriptor === undefined) {
+      this.#kernel.close(this.wakeDescriptor);
+    }
     this.#kernel.close(this.doorbellDescriptor);
-    this.#kernel.release(this.#events);
-    this.#kernel.release(this.#vector.region);
-    this.#kernel.release(this.#receiveRegion);
+    giveRegion(this.#kernel, this.#events);
+    giveRegion(this.#kernel, this.#vector.region);
+    giveRegion(this.#kernel, this.#receiveRegion);
   }
 
   #begin(slot: number, fd: number, kind: number): void {
@@ -424,6 +428,10 @@ export class EpollDriver implements Driver {
     const vector = this.#vector;
     vector.reset();
     this.#completions.gather(slot, vector);
+    if (vector.count === 0) {
+      // The owned array that comes next was taken away by its user.
+      return -EFAULT;
+    }
     this.counters.calls += 1;
     const fd = this.#fds[slot];
     const n =

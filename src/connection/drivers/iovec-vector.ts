@@ -5,6 +5,7 @@
 
 import type { Kernel, Region } from '../../base/kernel.js';
 import { IOV_MAX } from '../../base/linux.js';
+import { takeRegion } from '../../base/region-cache.js';
 import type { SendVector } from '../driver.js';
 
 const IOVEC_BYTES = 16;
@@ -17,9 +18,9 @@ export class IovecVector implements SendVector {
   count = 0;
   byteLength = 0;
 
-  constructor(kernel: Pick<Kernel, 'allocate' | 'addressOf'>) {
+  constructor(kernel: Pick<Kernel, 'allocate' | 'release' | 'addressOf'>) {
     this.#kernel = kernel;
-    this.region = kernel.allocate(IOV_MAX * IOVEC_BYTES);
+    this.region = takeRegion(kernel, IOV_MAX * IOVEC_BYTES);
     const { buffer, byteOffset, byteLength } = this.region.bytes;
     this.#words = new Uint32Array(buffer, byteOffset, byteLength / 4);
   }

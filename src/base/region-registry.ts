@@ -1,0 +1,46 @@
+/**
+ * Addresses of the off-heap memory that one thread has, in shared memory, so that whoever supervises the thread can
+ * free them after it died. Written by the thread's kernel; read only when that thread is gone.
+ */
+
+/** Far more than a reactor has: its blocks come in slabs. What does not fit is not noted, and leaks if the thread dies. */
+const ENTRIES = 4_096;
+
+export class RegionRegistry {
+  readonly buffer: SharedArrayBuffer;
+  readonly #addresses: Float64Array;
+
+  private constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.#addresses = new Float64Array(buffer);
+  }
+
+  static create(): RegionRegistry {
+    return new RegionRegistry(new SharedArrayBuffer(ENTRIES * 8));
+  }
+
+  static from(buffer: SharedArrayBuffer): RegionRegistry {
+    return new RegionRegistry(buffer);
+  }
+
+  add(address: number): void {
+    const i = this.#addresses.indexOf(0);
+    if (i >= 0) {
+      this.#addresses[i] = address;
+    }
+  }
+
+  remove(address: number): void {
+    const i = this.#addresses.indexOf(address);
+    if (i >= 0) {
+      this.#addresses[i] = 0;
+    }
+  }
+
+  /** All addresses noted; the registry is empty afterwards. */
+  takeAll(): number[] {
+    const list = Array.from(this.#addresses).filter((address) => address !== 0);
+    this.#addresses.fill(0);
+    return list;
+  }
+}

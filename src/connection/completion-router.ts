@@ -1,0 +1,167 @@
+/**
+ * Joins the driver's completions, and the wheel's timers, to the paths and hooks of the connection layer. One for each
+ * reactor, called by the driver inside `poll` and by the wheel inside `advance`. Nothing here throws.
+ */
+
+import type { Kernel } from '../base/kernel.js';
+import { RECEIVE_ENDED } from './connection-table.js';
+import { armDeadline, dueTimeout, noteReceived } from './deadlines.js';
+import { deliver, reportClose, reportEnd } from './dispatch.js';
+import type { Completions, SendVector } from './driver.js';
+import { abort, onHardDeadline, onSent } from './lifecycle.js';
+import type { Listener } from './listener.js';
+import type { ReactorState } from './reactor-state.js';
+import * as counter from './stats.js';
+import { destroyFailed, finalize } from './teardown.js';
+import { USER_TIMER } from './user-timers.js';
+
+export class CompletionRouter implements Completions {
+  readonly listeners = new Map<number, Listener>();
+  /** Pending connects of dials, by slot: called with 0 or errno. */
+  readonly dials = new Map<number, (errno: number) => void>();
+  readonly #kernel: Kernel;
+  readonly #stats: counter.ReactorStats;
+  #state: ReactorState | undefined;
+  /** How many listeners may wait for a descriptor or a place. */
+  #impaired = 0;
+
+  constructor(kernel: Kernel, stats: counter.ReactorStats) {
+    this.#kernel = kernel;
+    this.#stats = stats;
+  }
+
+  /** The driver needs its completions before there is a state: it comes here right after. */
+  set state(state: ReactorState) {
+    this.#state = state;
+  }
+
+  get state(): ReactorState {
+    return this.#state!;
+  }
+
+  /** A listener has stopped accepting: look after it when a connection closes. */
+  noteImpaired(): void {
+    this.#impaired += 1;
+  }
+
+  accepted(slot: number, fd: number): void {
+    const listener = this.listeners.get(slot);
+    if (listener === undefined) {
+      this.#kernel.close(fd);
+    } else {
+      listener.onAccepted(fd);
+    }
+  }
+
+  acceptFailed(slot: number, errno: number): void {
+    this.#impaired += 1;
+    this.listeners.get(slot)?.onAcceptFailed(errno);
+  }
+
+  connected(slot: number, errno: number): void {
+    const done = this.dials.get(slot);
+    this.dials.delete(slot);
+    done?.(errno);
+  }
+
+  received(slot: number, bytes: Buffer): void {
+    const { state } = this;
+    const stats = this.#stats;
+    const { byteLength } = bytes;
+    state.table.bytesReceived[slot] += byteLength;
+    stats.add(counter.BYTES_RECEIVED, byteLength);
+    stats.add(counter.RECEIVES, 1);
+    noteReceived(state, slot);
+    deliver(state, state.connections[slot]!, bytes);
+  }
+
+  receiveEnded(slot: number): void {
+    this.state.table.flags[slot] |= RECEIVE_ENDED;
+    reportEnd(this.state, this.state.connections[slot]!);
+  }
+
+  sent(slot: number, byteLength: number): void {
+    onSent(this.state, this.state.connections[slot]!, byteLength);
+  }
+
+  failed(slot: number, errno: number): void {
+    destroyFailed(this.state, slot, 'receive', errno);
+  }
+
+  gather(slot: number, vector: SendVector): void {
+    this.state.queues.get(slot)!.gather(vector);
+  }
+
+  woken(): void {}
+
+  closed(slot: number): void {
+    const { state } = this;
+    const connection = state.connections[slot];
+    if (connection === undefined) {
+      this.listeners.delete(slot);
+      state.table.release(slot);
+      return;
+    }
+    state.connections[slot] = undefined;
+    state.connectionCount -= 1;
+    this.#stats.set(counter.CONNECTIONS, state.connectionCount);
+    this.#stats.add(counter.CLOSED, 1);
+    const reason = finalize(state, slot);
+    reportClose(state, connection, reason);
+    connection.slot = ~slot;
+    state.table.corkDepths[slot] = 0;
+    state.table.release(slot);
+    if (this.#impaired > 0) {
+      this.#recover();
+    }
+  }
+
+  #recover(): void {
+    this.#impaired = 0;
+    for (const listener of this.listeners.values()) {
+      if (listener.isImpaired) {
+        listener.recover();
+        this.#impaired += listener.isImpaired ? 1 : 0;
+      }
+    }
+  }
+
+  /** A timer of the wheel. */
+  onTimer(payload: number, id: number): void {
+    this.#stats.add(counter.TIMERS_FIRED, 1);
+    if (payload !== USER_TIMER) {
+      this.#onDeadline(payload);
+      return;
+    }
+    const callback = this.state.timerCallbacks.get(id);
+    this.state.timerCallbacks.delete(id);
+    this.#stats.enterHook(counter.HOOK_TIMER, -1);
+    try {
+      callback?.();
+    } catch (error) {
+      this.#stats.add(counter.HANDLER_ERRORS, 1);
+      this.state.warn(error);
+    }
+    this.#stats.leaveHook();
+  }
+
+  #onDeadline(slot: number): void {
+    const { state } = this;
+    const connection = state.connections[slot];
+    state.table.timers[slot] = 0;
+    if (connection === undefined) {
+      return;
+    }
+    const kind = dueTimeout(state, slot);
+    if (kind === undefined) {
+      armDeadline(state, slot);
+      return;
+    }
+    this.#stats.add(counter.TIMEOUTS[kind], 1);
+    if (kind === 'linger') {
+      onHardDeadline(state, connection);
+    } else {
+      abort(state, connection, 'timeout', undefined, kind);
+    }
+  }
+}

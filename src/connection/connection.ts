@@ -1,0 +1,268 @@
+/**
+ * What the user holds of a connection: a small object whose state lies in the reactor's tables. After the close its
+ * slot is negative (the complement, so that the id stays what it was), and every call has its defined result for a
+ * closed connection.
+ */
+
+import type { Connection, ConnectionState, Reactor, SocketOptions, WriteResult } from '../api.js';
+import { iterate } from './chunk-iterator.js';
+import { BLOCKED, DESTROYED, HELD, makeId, NO_WRITE, PAUSED, WOKEN } from './connection-table.js';
+import { armDeadline, setActivityTimeouts } from './deadlines.js';
+import { getConnectionOption, setConnectionOption } from './descriptor-options.js';
+import { extrasOf } from './extras.js';
+import { abort, close, end, finishSending, stateOf } from './lifecycle.js';
+import { localAddressOf, remoteAddressOf } from './peer-addresses.js';
+import type { Profile } from './profile.js';
+import type { ReactorState } from './reactor-state.js';
+import { listReady, pause, readerOf, resume } from './read-path.js';
+import { ConnectionWriter } from './stream.js';
+import { clearUserTimer, setConnectionTimer } from './user-timers.js';
+import * as writePath from './write-path.js';
+
+export class SocketConnection implements Connection {
+  /** Index into the reactor's tables; its complement once closed. */
+  slot: number;
+  readonly generation: number;
+  readonly owner: ReactorState;
+  readonly profile: Profile;
+  context: unknown = undefined;
+
+  constructor(owner: ReactorState, slot: number, profile: Profile) {
+    this.owner = owner;
+    this.slot = slot;
+    this.generation = owner.table.generations[slot];
+    this.profile = profile;
+  }
+
+  get id(): number {
+    const slot = this.slot < 0 ? ~this.slot : this.slot;
+    return makeId(this.owner.index, this.generation, slot);
+  }
+
+  get state(): ConnectionState {
+    return stateOf(this.owner, this.slot);
+  }
+
+  get reactor(): Reactor {
+    return this.owner.reactor;
+  }
+
+  get localAddress(): string {
+    return localAddressOf(this);
+  }
+
+  get remoteAddress(): string {
+    return remoteAddressOf(this);
+  }
+
+  get queuedBytes(): number {
+    return this.slot < 0 ? 0 : writePath.queuedBytes(this.owner, this.slot);
+  }
+
+  get bytesReceived(): number {
+    return this.slot < 0 ? 0 : this.owner.table.bytesReceived[this.slot];
+  }
+
+  get bytesSent(): number {
+    return this.slot < 0 ? 0 : this.owner.table.bytesSent[this.slot];
+  }
+
+  get isPaused(): boolean {
+    return this.slot >= 0 && (this.owner.table.flags[this.slot] & PAUSED) !== 0;
+  }
+
+  write(data: Uint8Array | string): WriteResult {
+    if (typeof data !== 'string') {
+      checkBytes('write', data);
+    }
+    return writePath.write(this.owner, this, data);
+  }
+
+  writev(pieces: readonly Uint8Array[]): WriteResult {
+    for (const piece of pieces) {
+      checkBytes('writev', piece);
+    }
+    return writePath.writev(this.owner, this, pieces);
+  }
+
+  writeOwned(bytes: Uint8Array, onFree?: () => void): WriteResult {
+    checkBytes('writeOwned', bytes);
+    return writePath.writeOwned(this.owner, this, bytes, onFree);
+  }
+
+  receipt(callback: (handedOver: boolean) => void): void {
+    const { owner, slot } = this;
+    if (slot < 0 || writePath.queuedBytes(owner, slot) === 0) {
+      const handedOver = slot >= 0 && (owner.table.flags[slot] & DESTROYED) === 0;
+      owner.reactor.execute(() => callback(handedOver));
+    } else {
+      writePath.queueOf(owner, slot).addReceipt(callback);
+    }
+  }
+
+  drained(): Promise<boolean> {
+    const { owner, slot } = this;
+    if (slot < 0 || (owner.table.flags[slot] & DESTROYED) !== 0) {
+      return Promise.resolve(false);
+    }
+    if (writePath.queuedBytes(owner, slot) <= this.profile.lowWaterMark) {
+      return Promise.resolve(true);
+    }
+    owner.table.flags[slot] |= BLOCKED;
+    return new Promise((resolve) => {
+      extrasOf(owner, slot).waiters.push(resolve);
+    });
+  }
+
+  cork(): void {
+    if (this.slot >= 0) {
+      writePath.cork(this.owner, this.slot);
+    }
+  }
+
+  uncork(): void {
+    if (this.slot >= 0) {
+      writePath.uncork(this.owner, this);
+      if (this.slot >= 0) {
+        finishSending(this.owner, this.slot);
+      }
+    }
+  }
+
+  get reader() {
+    return this.slot < 0 ? closedReader(this.owner) : readerOf(this.owner, this.slot);
+  }
+
+  get writer() {
+    const { owner, slot } = this;
+    let writer = slot < 0 ? undefined : owner.writers.get(slot);
+    if (writer === undefined) {
+      writer = new ConnectionWriter(owner.pool, (buffer) =>
+        writePath.writeLinked(owner, this, buffer),
+      );
+      if (slot >= 0) {
+        readerOf(owner, slot);
+        owner.writers.set(slot, writer);
+      }
+    }
+    return writer;
+  }
+
+  pause(): void {
+    if (this.slot >= 0) {
+      pause(this.owner, this.slot, PAUSED);
+    }
+  }
+
+  resume(): void {
+    if (this.slot >= 0) {
+      resume(this.owner, this.slot, PAUSED);
+    }
+  }
+
+  /** Internal: pauses because a sink is full. */
+  hold(): void {
+    if (this.slot >= 0) {
+      pause(this.owner, this.slot, HELD);
+    }
+  }
+
+  /** Internal: the end of `hold`. */
+  release(): void {
+    if (this.slot >= 0) {
+      resume(this.owner, this.slot, HELD);
+    }
+  }
+
+  wake(): void {
+    const { owner, slot } = this;
+    if (slot >= 0 && (owner.table.flags[slot] & DESTROYED) === 0) {
+      owner.table.flags[slot] |= WOKEN;
+      listReady(owner, slot);
+    }
+  }
+
+  end(): void {
+    end(this.owner, this);
+  }
+
+  close(): void {
+    close(this.owner, this, 'closed');
+  }
+
+  abort(): void {
+    abort(this.owner, this, 'aborted');
+  }
+
+  setReadTimeout(milliseconds: number): void {
+    const ms = checkTimeout(milliseconds);
+    if (this.slot >= 0) {
+      setActivityTimeouts(this.owner, this.slot, ms, this.owner.table.idleTimeouts[this.slot]);
+    }
+  }
+
+  setIdleTimeout(milliseconds: number): void {
+    const ms = checkTimeout(milliseconds);
+    if (this.slot >= 0) {
+      setActivityTimeouts(this.owner, this.slot, this.owner.table.readTimeouts[this.slot], ms);
+    }
+  }
+
+  setWriteTimeout(milliseconds: number): void {
+    const ms = checkTimeout(milliseconds);
+    if (this.slot >= 0) {
+      this.owner.table.writeTimeouts[this.slot] = ms;
+      armDeadline(this.owner, this.slot);
+    }
+  }
+
+  setTimer(milliseconds: number, callback: (connection: this) => void): number {
+    return setConnectionTimer(this.owner, this, milliseconds, () => callback(this));
+  }
+
+  clearTimer(timer: number): void {
+    clearUserTimer(this.owner, timer);
+  }
+
+  setOption<Name extends keyof SocketOptions>(name: Name, value: SocketOptions[Name]): void {
+    setConnectionOption(this, name, value);
+  }
+
+  getOption<Name extends keyof SocketOptions>(name: Name): SocketOptions[Name] | undefined {
+    return getConnectionOption(this, name);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
+    return iterate(this);
+  }
+
+  /** Whether writes are still taken; internal. */
+  get isWritable(): boolean {
+    return this.slot >= 0 && (this.owner.table.flags[this.slot] & NO_WRITE) === 0;
+  }
+}
+
+/** A reader that is empty and stays so. */
+function closedReader(owner: ReactorState) {
+  owner.emptyReader.release();
+  return owner.emptyReader;
+}
+
+function checkBytes(method: string, data: unknown): void {
+  if (!(data instanceof Uint8Array)) {
+    throw new TypeError(`Cannot ${method}: expected a Uint8Array or a string, got ${typeName(data)}`);
+  }
+}
+
+function typeName(value: unknown): string {
+  return value === null ? 'null' : typeof value === 'object' ? value.constructor.name : typeof value;
+}
+
+function checkTimeout(milliseconds: number): number {
+  if (!Number.isInteger(milliseconds) || milliseconds < 0 || milliseconds > 0xffff_ffff) {
+    throw new RangeError(
+      `Expected a timeout of 0 to 4294967295 whole milliseconds, got ${String(milliseconds)}`,
+    );
+  }
+  return milliseconds;
+}

@@ -1,0 +1,359 @@
+/**
+ * The only place where a connection's hooks are called. A hook that throws costs its own connection; an action that it
+ * returns is carried out; what it wrote in several pieces goes out together when it returns.
+ */
+
+import type { Action, CloseReason } from '../api.js';
+import type { SocketConnection } from './connection.js';
+import {
+  CLOSING,
+  CONNECTING,
+  CORKED,
+  DESTROYED,
+  END_OWED,
+  FLUSH_LISTED,
+  HAS_EXTRAS,
+  HAS_READER,
+  HELD,
+  OPENED,
+  PAUSED,
+  QUEUED,
+  READY_LISTED,
+  SENDING,
+  WOKEN,
+  WROTE,
+} from './connection-table.js';
+import { abort, afterPeerEnd, close, finishSending } from './lifecycle.js';
+import type { Profile } from './profile.js';
+import type { ReactorState } from './reactor-state.js';
+import {
+  canReportEnd,
+  keep,
+  limitUnread,
+  listReady,
+  readerOf,
+  startReceiving,
+  unreadBytes,
+} from './read-path.js';
+import * as counter from './stats.js';
+import { flush } from './write-path.js';
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** Carries out what a hook returned. */
+export function act(
+  state: ReactorState,
+  connection: SocketConnection | undefined,
+  action: Action | void | number,
+): void {
+  switch (action) {
+    case undefined:
+    case 'none':
+      return;
+    case 'close':
+      if (connection !== undefined) {
+        close(state, connection, 'closed');
+      }
+      return;
+    case 'shutdown':
+      state.requestShutdown();
+      return;
+    default:
+      // Arrow functions return all sorts of things by accident: that is not the connection's fault.
+      return;
+  }
+}
+
+/** A hook threw: its connection is reset, and the error is its reason. */
+function hookFailed(state: ReactorState, connection: SocketConnection, thrown: unknown): void {
+  state.stats.add(counter.HANDLER_ERRORS, 1);
+  const error = thrown instanceof Error ? thrown : new Error(`A hook threw ${String(thrown)}`);
+  state.warn(error);
+  abort(state, connection, 'handler', error);
+}
+
+function enter(state: ReactorState, connection: SocketConnection, hook: number): void {
+  state.current = connection;
+  state.table.flags[connection.slot] &= ~WROTE;
+  state.stats.enterHook(hook, connection.slot);
+}
+
+function leave(state: ReactorState, connection: SocketConnection, action: Action | void): void {
+  state.current = undefined;
+  state.stats.leaveHook();
+  const { slot } = connection;
+  if (slot >= 0 && (state.table.flags[slot] & FLUSH_LISTED) !== 0) {
+    if (connection.profile.onBeforeWrite === undefined) {
+      state.table.flags[slot] &= ~FLUSH_LISTED;
+      flush(state, connection);
+      finishSending(state, slot);
+    }
+  }
+  if (action !== undefined) {
+    act(state, connection, action);
+  }
+}
+
+/** Announces a connection: onOpen, then receiving. */
+export function announce(state: ReactorState, connection: SocketConnection): void {
+  const { slot, profile } = connection;
+  state.table.flags[slot] |= OPENED;
+  if (profile.onOpen !== undefined) {
+    let action: Action | void = undefined;
+    enter(state, connection, counter.HOOK_OPEN);
+    try {
+      action = profile.onOpen.call(profile.handler, connection);
+    } catch (error) {
+      hookFailed(state, connection, error);
+    }
+    leave(state, connection, action);
+  }
+  if (connection.slot === slot && (state.table.flags[slot] & (CLOSING | DESTROYED)) === 0) {
+    startReceiving(state, slot);
+  }
+}
+
+/** Bytes from the driver, borrowed. */
+export function deliver(state: ReactorState, connection: SocketConnection, bytes: Buffer): void {
+  const { slot, profile } = connection;
+  const flags = state.table.flags[slot];
+  if ((flags & (CLOSING | DESTROYED)) !== 0) {
+    return;
+  }
+  if ((flags & (PAUSED | HELD | HAS_READER | HAS_EXTRAS)) !== 0) {
+    deliverSlowly(state, connection, bytes);
+  } else if (profile.onData !== undefined) {
+    runData(state, connection, bytes);
+  } else if (profile.onReadable !== undefined) {
+    readerOf(state, slot).borrow(bytes);
+    runReadable(state, connection);
+  }
+}
+
+/** With a reader, a consumer or a pause in play. */
+function deliverSlowly(state: ReactorState, connection: SocketConnection, bytes: Buffer): void {
+  const { slot, profile } = connection;
+  const flags = state.table.flags[slot];
+  const consumer = (flags & HAS_EXTRAS) === 0 ? undefined : state.extras.get(slot)?.consumer;
+  if (consumer !== undefined) {
+    consumer.push(Buffer.from(bytes));
+    return;
+  }
+  const isPaused = (flags & (PAUSED | HELD)) !== 0;
+  const isPull = profile.onReadable !== undefined;
+  if (!isPaused && isPull) {
+    readerOf(state, slot).borrow(bytes);
+    runReadable(state, connection);
+  } else if (isPaused || unreadBytes(state, slot) > 0) {
+    keep(state, slot, bytes);
+    if (!isPaused) {
+      listReady(state, slot);
+    }
+  } else if (profile.onData !== undefined) {
+    runData(state, connection, bytes);
+  }
+}
+
+function runData(state: ReactorState, connection: SocketConnection, bytes: Buffer): void {
+  const { profile } = connection;
+  let action: Action | void = undefined;
+  enter(state, connection, counter.HOOK_DATA);
+  try {
+    action = profile.onData!.call(profile.handler, connection, bytes);
+  } catch (error) {
+    hookFailed(state, connection, error);
+  }
+  leave(state, connection, action);
+}
+
+/** A hook that reads something and leaves something is called again, after the others had their turn. */
+function runReadable(state: ReactorState, connection: SocketConnection): void {
+  const { slot, profile } = connection;
+  const before = unreadBytes(state, slot);
+  let action: Action | void = undefined;
+  enter(state, connection, counter.HOOK_READABLE);
+  try {
+    action = profile.onReadable!.call(profile.handler, connection);
+  } catch (error) {
+    hookFailed(state, connection, error);
+  }
+  leave(state, connection, action);
+  if (connection.slot !== slot) {
+    return;
+  }
+  const reader = readerOf(state, slot);
+  reader.settle();
+  if (reader.length > 0 && reader.length < before) {
+    listReady(state, slot);
+  }
+  limitUnread(state, connection);
+}
+
+/** Connections with unread bytes to offer again, a wake, or a FIN that had to wait. One round. */
+export function dispatchReady(state: ReactorState): void {
+  const list = state.readyList;
+  state.readyList = [];
+  for (const slot of list) {
+    const connection = state.connections[slot];
+    if (connection === undefined || (state.table.flags[slot] & READY_LISTED) === 0) {
+      continue;
+    }
+    state.table.flags[slot] &= ~READY_LISTED;
+    if ((state.table.flags[slot] & (CLOSING | DESTROYED)) === 0) {
+      dispatchOne(state, connection);
+    }
+    if (connection.slot === slot && (state.table.flags[slot] & END_OWED) !== 0) {
+      reportEnd(state, connection);
+    }
+  }
+}
+
+function dispatchOne(state: ReactorState, connection: SocketConnection): void {
+  const { slot, profile } = connection;
+  const flags = state.table.flags[slot];
+  const isWoken = (flags & WOKEN) !== 0;
+  state.table.flags[slot] &= ~WOKEN;
+  if ((flags & PAUSED) !== 0 && !isWoken) {
+    return;
+  }
+  if (profile.onReadable !== undefined) {
+    if (isWoken || unreadBytes(state, slot) > 0) {
+      runReadable(state, connection);
+    }
+    return;
+  }
+  if (unreadBytes(state, slot) > 0 && (flags & PAUSED) === 0) {
+    const reader = readerOf(state, slot);
+    // All of it: what a pause kept is bounded by one batch of the driver.
+    const bytes = reader.readCopy(reader.length)!;
+    if (profile.onData !== undefined) {
+      runData(state, connection, bytes);
+    }
+  } else if (isWoken && profile.onData !== undefined) {
+    runData(state, connection, NO_BYTES);
+  }
+}
+
+/** The peer's FIN: after the bytes that came before it. */
+export function reportEnd(state: ReactorState, connection: SocketConnection): void {
+  const { slot, profile } = connection;
+  if (!canReportEnd(state, slot)) {
+    state.table.flags[slot] |= END_OWED;
+    return;
+  }
+  state.table.flags[slot] &= ~END_OWED;
+  if ((state.table.flags[slot] & HAS_EXTRAS) !== 0) {
+    state.extras.get(slot)?.consumer?.end(undefined);
+  }
+  if (profile.onEnd !== undefined && (state.table.flags[slot] & CLOSING) === 0) {
+    let action: Action | void = undefined;
+    enter(state, connection, counter.HOOK_END);
+    try {
+      action = profile.onEnd.call(profile.handler, connection);
+    } catch (error) {
+      hookFailed(state, connection, error);
+    }
+    leave(state, connection, action);
+  }
+  afterPeerEnd(state, connection);
+}
+
+/** Connections that fell below their low-water mark. */
+export function dispatchDrained(state: ReactorState): void {
+  const list = state.drainList;
+  state.drainList = [];
+  for (const connection of list) {
+    const { slot, profile } = connection;
+    if (slot < 0 || (state.table.flags[slot] & DESTROYED) !== 0) {
+      continue;
+    }
+    if ((state.table.flags[slot] & HAS_EXTRAS) !== 0) {
+      resolveDrained(state, slot);
+    }
+    if (profile.onDrain !== undefined && (state.table.flags[slot] & CLOSING) === 0) {
+      let action: Action | void = undefined;
+      enter(state, connection, counter.HOOK_DRAIN);
+      try {
+        action = profile.onDrain.call(profile.handler, connection);
+      } catch (error) {
+        hookFailed(state, connection, error);
+      }
+      leave(state, connection, action);
+    }
+  }
+}
+
+function resolveDrained(state: ReactorState, slot: number): void {
+  const extras = state.extras.get(slot)!;
+  for (const resolve of extras.waiters.splice(0)) {
+    resolve(true);
+  }
+  for (const source of extras.sources.splice(0)) {
+    source.release();
+  }
+}
+
+/** Works off the list of connections whose writes were gathered. */
+export function dispatchFlushes(state: ReactorState): void {
+  while (state.flushList.length > 0) {
+    const list = state.flushList;
+    state.flushList = [];
+    for (const slot of list) {
+      const connection = state.connections[slot];
+      // The list may name a connection that is gone; only a listed one has the flag.
+      if (connection !== undefined && (state.table.flags[slot] & FLUSH_LISTED) !== 0) {
+        state.table.flags[slot] &= ~FLUSH_LISTED;
+        flushOne(state, connection);
+      }
+    }
+  }
+}
+
+function flushOne(state: ReactorState, connection: SocketConnection): void {
+  const { slot, profile } = connection;
+  if (
+    profile.onBeforeWrite !== undefined &&
+    (state.table.flags[slot] & (QUEUED | CORKED | CONNECTING | SENDING | DESTROYED)) === QUEUED
+  ) {
+    runBeforeWrite(state, profile, connection);
+  }
+  if ((state.table.flags[slot] & CORKED) === 0) {
+    flush(state, connection);
+  }
+  finishSending(state, slot);
+}
+
+function runBeforeWrite(state: ReactorState, profile: Profile, connection: SocketConnection): void {
+  enter(state, connection, counter.HOOK_BEFORE_WRITE);
+  try {
+    profile.onBeforeWrite!.call(profile.handler, connection);
+  } catch (error) {
+    hookFailed(state, connection, error);
+  }
+  state.current = undefined;
+  state.stats.leaveHook();
+}
+
+/** The one onClose. The connection is no more: its slot is -1 already. */
+export function reportClose(
+  state: ReactorState,
+  connection: SocketConnection,
+  reason: CloseReason,
+): void {
+  const { profile } = connection;
+  if (profile.onClose === undefined) {
+    return;
+  }
+  let action: Action | void = undefined;
+  state.stats.enterHook(counter.HOOK_CLOSE, -1);
+  try {
+    action = profile.onClose.call(profile.handler, connection, reason);
+  } catch (error) {
+    state.stats.add(counter.HANDLER_ERRORS, 1);
+    state.warn(error);
+  }
+  state.stats.leaveHook();
+  if (action === 'shutdown') {
+    state.requestShutdown();
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * The end of a connection, in two steps. `destroy` notes the reason and gives the descriptor to the driver for
+ * closing; it may be called from anywhere and calls no user code. `finalize` runs when the driver reports `closed`:
+ * it frees what the connection has and returns the reason for the one onClose.
+ */
+
+import type { CloseReason } from '../api.js';
+import { ECONNRESET, EPIPE } from '../base/errno.js';
+import { SystemError } from '../errors.js';
+import type { SocketConnection } from './connection.js';
+import { CLOSING, DESTROYED, HAS_EXTRAS, HAS_READER, HELD, QUEUED, SEND_ENDED } from './connection-table.js';
+import { clearDeadline } from './deadlines.js';
+import type { ReactorState, Teardown } from './reactor-state.js';
+
+/** Notes why the connection closes; the first reason counts. */
+export function noteReason(
+  state: ReactorState,
+  slot: number,
+  code: CloseReason['code'],
+  error?: Error,
+  timeout?: CloseReason['timeout'],
+): Teardown {
+  let teardown = state.teardowns.get(slot);
+  if (teardown === undefined) {
+    teardown = { code, error, timeout, unsentBytes: 0 };
+    state.teardowns.set(slot, teardown);
+  }
+  return teardown;
+}
+
+/** A graceful close turned out otherwise: what happened last is what the user needs to know. */
+export function replaceReason(
+  state: ReactorState,
+  slot: number,
+  code: CloseReason['code'],
+  error?: Error,
+  timeout?: CloseReason['timeout'],
+): void {
+  const teardown = noteReason(state, slot, code);
+  teardown.code = code;
+  teardown.error = error;
+  teardown.timeout = timeout;
+}
+
+/** Closes the descriptor; the reason must have been noted. With `abort` the peer gets RST. */
+export function destroy(state: ReactorState, slot: number, abort: boolean): void {
+  const { table } = state;
+  if ((table.flags[slot] & DESTROYED) !== 0) {
+    return;
+  }
+  table.flags[slot] |= DESTROYED;
+  const teardown = noteReason(state, slot, 'closed');
+  if ((table.flags[slot] & QUEUED) !== 0) {
+    teardown.unsentBytes = state.queues.get(slot)!.byteLength;
+  }
+  clearDeadline(state, slot);
+  state.driver.close(slot, abort);
+  state.requestTurn();
+}
+
+/** A receive or send failed with `errno`: the descriptor is of no more use. */
+export function destroyFailed(
+  state: ReactorState,
+  slot: number,
+  syscall: string,
+  errno: number,
+): void {
+  const isReset = errno === ECONNRESET || errno === EPIPE;
+  if ((state.table.flags[slot] & (CLOSING | SEND_ENDED)) !== (CLOSING | SEND_ENDED)) {
+    const error = new SystemError(syscall, errno, state.connections[slot]?.remoteAddress);
+    replaceReason(state, slot, isReset ? 'reset' : 'error', error);
+  }
+  // Else all of ours was handed over and we only waited for the peer's FIN: a reset says the same.
+  destroy(state, slot, true);
+}
+
+/** Frees everything of a closed connection but its slot, and says why it closed. */
+export function finalize(state: ReactorState, slot: number): CloseReason {
+  const { table } = state;
+  const flags = table.flags[slot];
+  const teardown = noteReason(state, slot, 'closed');
+  state.teardowns.delete(slot);
+  if ((flags & QUEUED) !== 0) {
+    const queue = state.queues.get(slot)!;
+    state.queues.delete(slot);
+    table.flags[slot] &= ~QUEUED;
+    queue.clear();
+    state.spareQueues.push(queue);
+  }
+  if ((flags & HAS_READER) !== 0) {
+    state.readers.get(slot)?.close();
+    state.readers.delete(slot);
+    state.writers.get(slot)?.close();
+    state.writers.delete(slot);
+  }
+  if ((flags & HAS_EXTRAS) !== 0) {
+    freeExtras(state, slot, teardown.error);
+  }
+  return reasonOf(teardown);
+}
+
+function freeExtras(state: ReactorState, slot: number, error: Error | undefined): void {
+  const extras = state.extras.get(slot)!;
+  state.extras.delete(slot);
+  for (const timer of extras.timers) {
+    state.wheel.clear(timer);
+    state.timerCallbacks.delete(timer);
+  }
+  for (const resolve of extras.waiters) {
+    resolve(false);
+  }
+  releaseSources(state, extras.sources);
+  extras.consumer?.end(error);
+}
+
+/** Lets go of connections that were held because their sink was full. */
+export function releaseSources(state: ReactorState, sources: SocketConnection[]): void {
+  for (const source of sources) {
+    if (source.slot >= 0 && (state.table.flags[source.slot] & HELD) !== 0) {
+      source.release();
+    }
+  }
+  sources.length = 0;
+}
+
+const ENDED: CloseReason = Object.freeze({ code: 'ended', unsentBytes: 0 });
+const CLOSED: CloseReason = Object.freeze({ code: 'closed', unsentBytes: 0 });
+
+function reasonOf(teardown: Teardown): CloseReason {
+  const { code, error, timeout, unsentBytes } = teardown;
+  if (unsentBytes === 0 && error === undefined && timeout === undefined) {
+    // The two common reasons are not made anew for each of a million connections.
+    if (code === 'ended' || code === 'closed') {
+      return code === 'ended' ? ENDED : CLOSED;
+    }
+  }
+  const reason: { -readonly [Key in keyof CloseReason]: CloseReason[Key] } = { code, unsentBytes };
+  if (error !== undefined) {
+    reason.error = error;
+  }
+  if (timeout !== undefined) {
+    reason.timeout = timeout;
+  }
+  return reason;
+}

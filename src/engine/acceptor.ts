@@ -1,0 +1,172 @@
+/**
+ * The main reactor of a server with several: it has the listeners, picks a reactor for each connection and hands the
+ * descriptor over. A descriptor in flight has its new owner already, so that it is closed if that reactor dies.
+ */
+
+import type { DescriptorRegistry } from '../base/descriptors.js';
+import type { LinuxKernel } from '../base/linux-kernel.js';
+import { type Balancer, createBalancer, hashAddress } from '../connection/balancer.js';
+import type { ListenSocket } from '../connection/listen-socket.js';
+import type { Listener } from '../connection/listener.js';
+import { Profile } from '../connection/profile.js';
+import type { Reactor } from '../connection/reactor.js';
+import * as counter from '../connection/stats.js';
+import { createReactor } from './create-reactor.js';
+import type { PostOffice } from './mail.js';
+import type { ServeSettings } from './settings.js';
+import { MAIN_OWNER } from './thread-kernel.js';
+
+/** How often a main reactor that waits for a place looks for one. */
+const PLACE_POLL_MS = 20;
+/** The main reactor has no connections of its own. */
+const OWN_CONNECTIONS_MAX = 1;
+
+export interface AcceptorOptions {
+  readonly kernel: LinuxKernel;
+  readonly registry: DescriptorRegistry;
+  readonly settings: ServeSettings;
+  readonly office: PostOffice;
+  readonly stats: readonly counter.ReactorStats[];
+  readonly wakeDescriptor: number;
+  readonly isReady: (index: number) => boolean;
+  /** Somebody signalled the wake descriptor, or a turn ran for another reason. */
+  readonly onWoken: () => void;
+}
+
+export class Acceptor {
+  readonly reactor: Reactor;
+  readonly #options: AcceptorOptions;
+  readonly #balancer: Balancer;
+  readonly #profile: Profile;
+  readonly #held: ListenSocket[] = [];
+  readonly #listeners: Listener[] = [];
+  /** Descriptors handed to each reactor, to know how many it has not seen yet. */
+  readonly #handed: number[];
+  readonly #peer = new Uint8Array(128);
+  #isWaiting = false;
+
+  constructor(options: AcceptorOptions) {
+    this.#options = options;
+    const { kernel, settings, stats } = options;
+    this.#handed = stats.map(() => 0);
+    this.#profile = new Profile({}, settings.reactor.connection);
+    this.reactor = createReactor({
+      index: 0,
+      kernel,
+      handler: {},
+      settings: { ...settings.reactor, connectionsMax: OWN_CONNECTIONS_MAX },
+      stats: counter.ReactorStats.create(),
+      peers: options.office,
+      inbox: () => {
+        options.onWoken();
+        return false;
+      },
+      wakeDescriptor: options.wakeDescriptor,
+      onTurn: () => {},
+      onWarning: settings.onWarning,
+      onShutdownRequest: () => {},
+    });
+    this.#balancer = createBalancer(settings.balance, {
+      count: stats.length,
+      connections: (index) => this.#load(index),
+      isAvailable: (index) => this.#hasRoom(index),
+      random: () => kernel.random(),
+    });
+  }
+
+  /** A listening socket that will be accepted from once the reactors are up. */
+  hold(socket: ListenSocket): void {
+    this.#held.push(socket);
+  }
+
+  start(): void {
+    for (const socket of this.#held.splice(0)) {
+      this.#listeners.push(
+        this.reactor.addListener(socket, this.#profile, (fd, listener) => this.#spread(fd, listener)),
+      );
+    }
+  }
+
+  /** Stops accepting; resolves when the listening descriptors are closed. */
+  async stop(): Promise<void> {
+    for (const { fd, path } of this.#held.splice(0)) {
+      this.#options.kernel.close(fd);
+      if (path !== undefined) {
+        this.#options.kernel.unlink(path);
+      }
+    }
+    this.reactor.stopListening();
+  }
+
+  destroy(): void {
+    this.reactor.destroy();
+  }
+
+  /** A reactor died with all it had. */
+  forget(index: number): void {
+    this.#handed[index] = this.#options.stats[index].get(counter.ADOPTED);
+  }
+
+  /** Connections of a reactor, those on their way included. */
+  #load(index: number): number {
+    const stats = this.#options.stats[index];
+    const onTheWay = this.#handed[index] - stats.get(counter.ADOPTED);
+    return stats.get(counter.CONNECTIONS) + Math.max(0, onTheWay);
+  }
+
+  #hasRoom(index: number): boolean {
+    return (
+      this.#options.isReady(index) &&
+      this.#load(index) < this.#options.settings.reactor.connectionsMax
+    );
+  }
+
+  #spread(fd: number, listener: Listener): boolean {
+    const { kernel, registry, office, settings } = this.#options;
+    let hash = 0;
+    if (settings.balance === 'source-hash') {
+      const n = kernel.getPeerName(fd, this.#peer);
+      hash = n < 0 ? 0 : hashAddress(this.#peer, n);
+    }
+    const index = this.#balancer.pick(fd, hash);
+    if (index < 0) {
+      return false;
+    }
+    registry.transfer(fd, index + 1);
+    if (!office.box(index).sendDescriptor(fd, listener.socket.family)) {
+      registry.transfer(fd, MAIN_OWNER);
+      this.reactor.stats.add(counter.REFUSED_MAILBOX_FULL, 1);
+      return false;
+    }
+    this.#handed[index] += 1;
+    if (!settings.reactor.refuseWhenMax) {
+      this.#waitForPlace();
+    }
+    return true;
+  }
+
+  /** With `whenConnectionsMax: 'wait'`: leaves new connections in the backlog until some reactor has room. */
+  #waitForPlace(): void {
+    const isFull = this.#handed.every((_, index) => !this.#hasRoom(index));
+    if (isFull && !this.#isWaiting) {
+      for (const listener of this.#listeners) {
+        listener.suspend();
+      }
+      this.#isWaiting = true;
+      this.#pollPlace();
+    }
+  }
+
+  #pollPlace(): void {
+    this.reactor.setTimer(PLACE_POLL_MS, () => {
+      if (this.#handed.every((_, index) => !this.#hasRoom(index))) {
+        this.#pollPlace();
+        return;
+      }
+      this.#isWaiting = false;
+      for (const listener of this.#listeners) {
+        listener.recover();
+      }
+    });
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The receiving side of a reactor's mailbox: carries letters out on its thread, some each turn. And what the supervisor
+ * does with the letters of a reactor that is gone: nothing in them may leak.
+ */
+
+import type { Kernel } from '../base/kernel.js';
+import { makeId } from '../connection/connection-table.js';
+import type { Mailbox } from '../connection/mailbox.js';
+import type { Profile } from '../connection/profile.js';
+import type { Reactor } from '../connection/reactor.js';
+import * as counter from '../connection/stats.js';
+import { ACCEPTED, addressFrom, MESSAGE, WRITE } from './mail.js';
+
+/** Letters worked off in one turn. */
+const BUDGET = 1_024;
+
+export class Inbox {
+  readonly #mailbox: Mailbox;
+  readonly #pending: Int32Array;
+  readonly #profile: Profile;
+  #reactor: Reactor | undefined;
+  readonly #handle: (
+    kind: number,
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+    e: number,
+    f: number,
+  ) => void;
+
+  constructor(mailbox: Mailbox, pending: Int32Array, profile: Profile) {
+    this.#mailbox = mailbox;
+    this.#pending = pending;
+    this.#profile = profile;
+    this.#handle = (kind, a, b, c, d, e) => this.#open(kind, a, b, c, d, e);
+  }
+
+  /** Called by the reactor once a turn; true if letters are left. */
+  drain(reactor: Reactor): boolean {
+    this.#reactor = reactor;
+    this.#mailbox.beginDrain();
+    const n = this.#mailbox.drain(BUDGET, this.#handle);
+    if (n > 0) {
+      reactor.stats.add(counter.MAILBOX_MESSAGES, n);
+    }
+    return n === BUDGET;
+  }
+
+  #open(kind: number, a: number, b: number, c: number, d: number, e: number): void {
+    const reactor = this.#reactor!;
+    switch (kind) {
+      case ACCEPTED:
+        reactor.stats.add(counter.ADOPTED, 1);
+        if (!reactor.takeDescriptor(a, this.#profile, b)) {
+          reactor.options.kernel.close(a);
+          reactor.stats.add(counter.REFUSED_CONNECTIONS_MAX, 1);
+        }
+        return;
+      case WRITE:
+        this.#write(reactor, makeId(reactor.index, b, a), c, d, e);
+        return;
+      case MESSAGE:
+        reactor.receiveMessage(this.#bytes(reactor.options.kernel, c, d, e), a);
+        return;
+      default:
+        throw new Error(`A letter of unknown kind ${kind}`);
+    }
+  }
+
+  #write(reactor: Reactor, id: number, low: number, high: number, byteLength: number): void {
+    const bytes = this.#bytes(reactor.options.kernel, low, high, byteLength);
+    reactor.find(id)?.write(bytes);
+  }
+
+  /** Takes a letter's bytes out of their block, which is freed. */
+  #bytes(kernel: Kernel, low: number, high: number, byteLength: number): Buffer {
+    Atomics.sub(this.#pending, 0, byteLength);
+    const bytes = Buffer.allocUnsafe(byteLength);
+    if (byteLength > 0) {
+      const address = addressFrom(low, high);
+      kernel.copyOut(bytes, address);
+      kernel.releaseBlock(address);
+    }
+    return bytes;
+  }
+}
+
+/** Throws away the letters of a reactor that is gone: closes descriptors, frees blocks. */
+export function discardLetters(kernel: Kernel, mailbox: Mailbox, pending: Int32Array): void {
+  mailbox.beginDrain();
+  const discard = (kind: number, a: number, _b: number, c: number, d: number, e: number) => {
+    if (kind === ACCEPTED) {
+      kernel.close(a);
+    } else if (e > 0) {
+      Atomics.sub(pending, 0, e);
+      kernel.releaseBlock(addressFrom(c, d));
+    }
+  };
+  while (mailbox.drain(BUDGET, discard) > 0) {
+    // Until it is empty.
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * A server with one reactor in the calling thread: `serve` with a handler object, or with one reactor.
+ */
+
+import type { Handler, RemoteHandle, Server } from '../api.js';
+import type { Address } from '../base/address.js';
+import { listenOn } from '../connection/listen-socket.js';
+import { Mailbox } from '../connection/mailbox.js';
+import { Profile } from '../connection/profile.js';
+import type { Reactor } from '../connection/reactor.js';
+import { combineStats, ReactorStats, type ServerStats } from '../connection/stats.js';
+import { MillraceError } from '../errors.js';
+import { createReactor } from './create-reactor.js';
+import { type Drain, drainReactor } from './drain.js';
+import { discardLetters, Inbox } from './inbox.js';
+import { Postbox, PostOffice } from './mail.js';
+import type { ServeSettings } from './settings.js';
+import { threadKernel } from './thread-kernel.js';
+import { giveWakeDescriptor, takeWakeDescriptor } from './wake-descriptors.js';
+
+const DEADLINE_DEFAULT_MS = 10_000;
+
+export class LocalServer implements Server {
+  readonly reactorCount = 1;
+  readonly closed: Promise<void>;
+  readonly #handler: Handler;
+  readonly #settings: ServeSettings;
+  readonly #reactor: Reactor;
+  readonly #profile: Profile;
+  readonly #stats: ReactorStats;
+  readonly #mailbox: Mailbox;
+  readonly #office: PostOffice;
+  readonly #wakeDescriptor: number;
+  readonly #pending: SharedArrayBuffer;
+  readonly #addresses: string[] = [];
+  #drain: Drain | undefined;
+  #closing: Promise<void> | undefined;
+  #resolveClosed: () => void = () => {};
+
+  constructor(handler: Handler, settings: ServeSettings) {
+    const kernel = threadKernel();
+    this.#handler = handler;
+    this.#settings = settings;
+    this.#profile = new Profile(handler, settings.reactor.connection);
+    this.#stats = ReactorStats.create();
+    this.#mailbox = Mailbox.create();
+    this.#pending = new SharedArrayBuffer(4);
+    this.#wakeDescriptor = takeWakeDescriptor(kernel);
+    const pending = new Int32Array(this.#pending);
+    this.#office = new PostOffice(
+      [new Postbox(kernel, this.#mailbox, this.#wakeDescriptor, pending)],
+      0,
+    );
+    const inbox = new Inbox(this.#mailbox, pending, this.#profile);
+    this.#reactor = createReactor({
+      index: 0,
+      kernel,
+      handler,
+      settings: settings.reactor,
+      stats: this.#stats,
+      peers: this.#office,
+      inbox: (reactor) => inbox.drain(reactor),
+      wakeDescriptor: this.#wakeDescriptor,
+      onTurn: () => {},
+      onWarning: settings.onWarning,
+      onShutdownRequest: () => void this.close(),
+    });
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  /** Boots the handler and listens. On failure everything is freed again. */
+  async start(addresses: readonly Address[]): Promise<void> {
+    try {
+      await this.#handler.onBoot?.(this.#reactor);
+      for (const address of addresses) {
+        for (const socket of listenOn(threadKernel(), address, this.#settings.reactor.connection)) {
+          this.#reactor.addListener(socket, this.#profile);
+          this.#addresses.push(socket.url);
+        }
+      }
+      this.#reactor.startTicks();
+    } catch (error) {
+      this.#free();
+      throw error;
+    }
+  }
+
+  get addresses(): readonly string[] {
+    return this.#addresses;
+  }
+
+  get driver(): string {
+    return this.#reactor.driver;
+  }
+
+  get stats(): ServerStats {
+    return combineStats([this.#stats]);
+  }
+
+  /** The reactor itself: for programs that live in its thread. */
+  get reactor(): Reactor {
+    return this.#reactor;
+  }
+
+  write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed' {
+    return this.#closing === undefined ? this.#reactor.write(id, bytes) : 'closed';
+  }
+
+  post(index: number, bytes: Uint8Array): boolean {
+    return this.#office.post(index, bytes);
+  }
+
+  broadcast(bytes: Uint8Array): boolean {
+    return this.#office.broadcast(bytes);
+  }
+
+  execute(index: number, task: string, argument?: unknown): Promise<unknown> {
+    if (index !== 0) {
+      return Promise.reject(new RangeError(`Expected reactor 0, got ${index}`));
+    }
+    if (this.#closing !== undefined) {
+      return Promise.reject(new MillraceError('ERR_CLOSED', 'The server is closed'));
+    }
+    const { tasks } = this.#handler;
+    const found = tasks === undefined ? undefined : Object.getOwnPropertyDescriptor(tasks, task);
+    if (typeof found?.value !== 'function') {
+      return Promise.reject(new MillraceError('ERR_NO_TASK', `The handler has no task ${task}`));
+    }
+    return new Promise((resolve, reject) => {
+      this.#reactor.execute((reactor) => {
+        Promise.resolve()
+          .then(() => found.value.call(tasks, reactor, argument))
+          .then(resolve, reject);
+      });
+    });
+  }
+
+  async executeAll(task: string, argument?: unknown): Promise<unknown[]> {
+    return [await this.execute(0, task, argument)];
+  }
+
+  remoteHandle(): RemoteHandle {
+    return {
+      mailboxes: [this.#mailbox.buffer],
+      pending: this.#pending,
+      wakeDescriptors: [this.#wakeDescriptor],
+    };
+  }
+
+  close(options: { deadlineMs?: number } = {}): Promise<void> {
+    const deadlineMs = options.deadlineMs ?? DEADLINE_DEFAULT_MS;
+    if (this.#drain !== undefined) {
+      this.#drain.hurry(deadlineMs);
+    } else {
+      this.#closing = this.#shutDown(deadlineMs);
+    }
+    return this.#closing!;
+  }
+
+  async #shutDown(deadlineMs: number): Promise<void> {
+    this.#drain = drainReactor(this.#reactor, deadlineMs);
+    await this.#drain.done;
+    try {
+      await this.#handler.onShutdown?.(this.#reactor);
+    } catch (error) {
+      this.#settings.onWarning(error instanceof Error ? error : new Error(String(error)));
+    }
+    this.#free();
+    this.#resolveClosed();
+  }
+
+  #free(): void {
+    this.#mailbox.close();
+    discardLetters(threadKernel(), this.#mailbox, new Int32Array(this.#pending));
+    const leaked = this.#reactor.destroy();
+    if (leaked > 0) {
+      this.#settings.onWarning(
+        new MillraceError('ERR_LEAK', `${leaked} blocks were not released: a slice was kept`),
+      );
+    }
+    giveWakeDescriptor(this.#wakeDescriptor);
+  }
+
+  ref(): void {
+    this.#reactor.ref();
+  }
+
+  unref(): void {
+    this.#reactor.unref();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

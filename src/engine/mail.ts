@@ -1,0 +1,138 @@
+/**
+ * What threads say to a reactor through its mailbox: take this descriptor, write these bytes to that connection, here
+ * is a message. Bytes travel in malloc'ed blocks, which are valid in the whole process; whoever takes the letter out
+ * frees the block. The number of bytes under way is bounded beside the number of letters.
+ */
+
+import type { Kernel } from '../base/kernel.js';
+import {
+  checkId,
+  generationOfId,
+  reactorOfId,
+  slotOfId,
+} from '../connection/connection-table.js';
+import type { Mailbox } from '../connection/mailbox.js';
+
+/** Kinds of letters. */
+export const ACCEPTED = 1;
+export const WRITE = 2;
+export const MESSAGE = 3;
+
+/** One piece at most, and all pieces under way to one reactor. */
+export const LETTER_BYTES_MAX = 16 * 1024 * 1024;
+const PENDING_BYTES_MAX = 64 * 1024 * 1024;
+const WORD = 0x1_0000_0000;
+
+/** The address of a letter's block: two 32-bit words. */
+export function addressFrom(low: number, high: number): number {
+  return (high >>> 0) * WORD + (low >>> 0);
+}
+
+/** One reactor's mailbox as its senders see it. */
+export class Postbox {
+  readonly #kernel: Kernel;
+  readonly #mailbox: Mailbox;
+  readonly #wakeDescriptor: number;
+  /** Bytes under way, shared by all senders: one cell. */
+  readonly #pending: Int32Array;
+
+  constructor(kernel: Kernel, mailbox: Mailbox, wakeDescriptor: number, pending: Int32Array) {
+    this.#kernel = kernel;
+    this.#mailbox = mailbox;
+    this.#wakeDescriptor = wakeDescriptor;
+    this.#pending = pending;
+  }
+
+  /** Hands a descriptor over. False when the mailbox is full: it is still the caller's. */
+  sendDescriptor(fd: number, family: number): boolean {
+    const isPushed = this.#mailbox.push(ACCEPTED, fd, family, 0, 0, 0, 0);
+    this.#signal(isPushed);
+    return isPushed;
+  }
+
+  sendWrite(id: number, bytes: Uint8Array): 'queued' | 'full' {
+    return this.#send(WRITE, slotOfId(id), generationOfId(id), bytes) ? 'queued' : 'full';
+  }
+
+  sendMessage(from: number, bytes: Uint8Array): boolean {
+    return this.#send(MESSAGE, from, 0, bytes);
+  }
+
+  #send(kind: number, a: number, b: number, bytes: Uint8Array): boolean {
+    const { byteLength } = bytes;
+    if (byteLength > LETTER_BYTES_MAX) {
+      throw new RangeError(
+        `Cannot send ${byteLength} bytes to another reactor: expected at most ${LETTER_BYTES_MAX}`,
+      );
+    }
+    if (Atomics.load(this.#pending, 0) + byteLength > PENDING_BYTES_MAX) {
+      return false;
+    }
+    const address = byteLength === 0 ? 0 : this.#kernel.allocateBlock(byteLength);
+    if (byteLength > 0) {
+      if (address === 0) {
+        return false;
+      }
+      this.#kernel.copyIn(address, bytes);
+    }
+    Atomics.add(this.#pending, 0, byteLength);
+    const low = address % WORD | 0;
+    const high = (address / WORD) | 0;
+    const isPushed = this.#mailbox.push(kind, a, b, low, high, byteLength, 0);
+    if (!isPushed) {
+      Atomics.sub(this.#pending, 0, byteLength);
+      if (address !== 0) {
+        this.#kernel.releaseBlock(address);
+      }
+    }
+    this.#signal(isPushed);
+    return isPushed;
+  }
+
+  #signal(isPushed: boolean): void {
+    if (isPushed && this.#mailbox.needsSignal()) {
+      this.#kernel.signal(this.#wakeDescriptor);
+    }
+  }
+}
+
+/** All reactors of a server, as one thread sends to them. */
+export class PostOffice {
+  readonly #boxes: readonly Postbox[];
+  readonly #from: number;
+
+  /** `from` is what receivers see as the sender: a reactor's index, or -1. */
+  constructor(boxes: readonly Postbox[], from: number) {
+    this.#boxes = boxes;
+    this.#from = from;
+  }
+
+  get count(): number {
+    return this.#boxes.length;
+  }
+
+  box(index: number): Postbox {
+    const box = this.#boxes[index];
+    if (box === undefined) {
+      throw new RangeError(`Expected a reactor from 0 to ${this.#boxes.length - 1}, got ${index}`);
+    }
+    return box;
+  }
+
+  write(id: number, bytes: Uint8Array): 'queued' | 'full' | 'closed' {
+    checkId(id);
+    return this.#boxes[reactorOfId(id)]?.sendWrite(id, bytes) ?? 'closed';
+  }
+
+  post(index: number, bytes: Uint8Array): boolean {
+    return this.box(index).sendMessage(this.#from, bytes);
+  }
+
+  broadcast(bytes: Uint8Array): boolean {
+    let all = true;
+    for (const box of this.#boxes) {
+      all = box.sendMessage(this.#from, bytes) && all;
+    }
+    return all;
+  }
+}

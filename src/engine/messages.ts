@@ -1,0 +1,77 @@
+/**
+ * What the main thread and a reactor's thread tell each other by postMessage: the control plane. Bytes and descriptors
+ * go through the mailboxes.
+ */
+
+import type { Address } from '../base/address.js';
+import { MillraceError, SystemError } from '../errors.js';
+import type { ReactorSettings } from './settings.js';
+
+/** workerData of a reactor's thread. */
+export interface WorkerSetup {
+  readonly index: number;
+  readonly count: number;
+  readonly handlerUrl: string;
+  readonly data: unknown;
+  readonly settings: ReactorSettings;
+  readonly mailboxes: readonly SharedArrayBuffer[];
+  readonly pending: SharedArrayBuffer;
+  readonly wakeDescriptors: readonly number[];
+  readonly stats: SharedArrayBuffer;
+  readonly watch: SharedArrayBuffer;
+  /** The main thread's eventfd, by which a thread that starts to work asks for the watchdog. */
+  readonly watchDescriptor: number;
+  readonly descriptors: SharedArrayBuffer;
+  readonly regions: SharedArrayBuffer;
+  /** Addresses that this reactor listens on itself, with SO_REUSEPORT. */
+  readonly listen: readonly Address[];
+  readonly cpu: number;
+}
+
+export type ToWorker =
+  | { readonly type: 'drain'; readonly deadlineMs: number }
+  | { readonly type: 'execute'; readonly call: number; readonly task: string; readonly argument: unknown };
+
+export type FromWorker =
+  | { readonly type: 'ready' }
+  | { readonly type: 'done'; readonly leakedBlocks: number }
+  | { readonly type: 'failed'; readonly error: ErrorRecord }
+  | { readonly type: 'warning'; readonly error: ErrorRecord }
+  | { readonly type: 'shutdown' }
+  | { readonly type: 'result'; readonly call: number; readonly value: unknown }
+  | { readonly type: 'thrown'; readonly call: number; readonly error: ErrorRecord };
+
+/** An error as it crosses threads: a structured clone would lose its code. */
+export interface ErrorRecord {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string | undefined;
+  readonly code: string | undefined;
+  readonly errno: number | undefined;
+  readonly syscall: string | undefined;
+  readonly address: string | undefined;
+}
+
+export function recordOf(thrown: unknown): ErrorRecord {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const { code, errno, syscall, address } = error as Partial<SystemError>;
+  return { name: error.name, message: error.message, stack: error.stack, code, errno, syscall, address };
+}
+
+export function errorOf(record: ErrorRecord): Error {
+  const { name, message, stack, code, errno, syscall, address } = record;
+  let error: Error;
+  if (syscall !== undefined && errno !== undefined) {
+    error = new SystemError(syscall, errno, address);
+  } else if (code !== undefined) {
+    error = new MillraceError(code, message);
+  } else {
+    error = name === 'TypeError' ? new TypeError(message) : new Error(message);
+  }
+  error.message = message;
+  error.name = name;
+  if (stack !== undefined) {
+    error.stack = stack;
+  }
+  return error;
+}

@@ -1,0 +1,234 @@
+/**
+ * One reactor's thread as the main thread sees it: start, stop, calls, death. When the thread dies without being asked
+ * to, everything it had is taken back here: its descriptors are closed, the letters in its mailbox are discarded, its
+ * off-heap memory is freed. Then the owner may start it again.
+ */
+
+import { Worker } from 'node:worker_threads';
+
+import type { DescriptorRegistry } from '../base/descriptors.js';
+import type { LinuxKernel } from '../base/linux-kernel.js';
+import { RegionRegistry } from '../base/region-registry.js';
+import type { Mailbox } from '../connection/mailbox.js';
+import type { ReactorStats } from '../connection/stats.js';
+import { MillraceError } from '../errors.js';
+import { discardLetters } from './inbox.js';
+import { errorOf, type FromWorker, type ToWorker, type WorkerSetup } from './messages.js';
+
+export interface ThreadEvents {
+  onWarning(error: Error): void;
+  onShutdownRequest(): void;
+  /** The thread ended though nobody asked for it; everything of it is cleaned up. */
+  onDeath(index: number, error: Error): void;
+}
+
+interface Call {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+export interface ThreadParts {
+  readonly kernel: LinuxKernel;
+  readonly registry: DescriptorRegistry;
+  readonly mailbox: Mailbox;
+  readonly pending: Int32Array;
+  readonly stats: ReactorStats;
+  readonly setup: Omit<WorkerSetup, 'regions'>;
+  readonly resourceLimits: object | undefined;
+  readonly events: ThreadEvents;
+}
+
+export class ReactorThread {
+  readonly index: number;
+  readonly #parts: ThreadParts;
+  readonly #regions = RegionRegistry.create();
+  readonly #calls = new Map<number, Call>();
+  #nextCall = 1;
+  #worker: Worker | undefined;
+  #state: 'starting' | 'ready' | 'stopping' | 'dead' = 'dead';
+  #lastError: Error | undefined;
+  #onReady: Call | undefined;
+  #onStopped: (() => void) | undefined;
+  #isReferenced = true;
+
+  constructor(parts: ThreadParts) {
+    this.#parts = parts;
+    this.index = parts.setup.index;
+  }
+
+  get isReady(): boolean {
+    return this.#state === 'ready';
+  }
+
+  /** Resolves when the reactor is up and listens. */
+  start(): Promise<void> {
+    const { setup, resourceLimits } = this.#parts;
+    const worker = new Worker(new URL('./worker-main.js', import.meta.url), {
+      workerData: { ...setup, regions: this.#regions.buffer } satisfies WorkerSetup,
+      ...(resourceLimits === undefined ? {} : { resourceLimits }),
+      name: `millrace reactor ${this.index}`,
+    });
+    this.#worker = worker;
+    this.#state = 'starting';
+    this.#lastError = undefined;
+    worker.on('message', (message: FromWorker) => this.#onMessage(message));
+    worker.on('messageerror', (error) => this.#parts.events.onWarning(error));
+    worker.on('error', (error) => {
+      this.#lastError = error instanceof Error ? error : new Error(String(error));
+    });
+    worker.on('exit', (code) => this.#onExit(code));
+    if (!this.#isReferenced) {
+      worker.unref();
+    }
+    return new Promise((resolve, reject) => {
+      this.#onReady = { resolve: () => resolve(), reject };
+    });
+  }
+
+  /** Graceful stop; resolves when the thread has ended. `graceMs` after the deadline it is ended in any case. */
+  async stop(deadlineMs: number, graceMs: number): Promise<void> {
+    const worker = this.#worker;
+    if (worker === undefined || this.#state === 'dead') {
+      return;
+    }
+    if (this.#state === 'stopping') {
+      this.#tell({ type: 'drain', deadlineMs });
+      return this.#stopped;
+    }
+    const wasReady = this.#state === 'ready';
+    this.#state = 'stopping';
+    this.#stopped = new Promise((resolve) => {
+      this.#onStopped = resolve;
+    });
+    if (wasReady) {
+      this.#tell({ type: 'drain', deadlineMs });
+      const timer = setTimer(this.#parts.kernel, deadlineMs + graceMs, () => void worker.terminate());
+      await this.#stopped;
+      timer.clear();
+    } else {
+      await worker.terminate();
+      await this.#stopped;
+    }
+  }
+
+  #stopped: Promise<void> = Promise.resolve();
+
+  /** Ends the thread now: it is blocked. `onDeath` follows. */
+  kill(error: Error): void {
+    this.#lastError = error;
+    void this.#worker?.terminate();
+  }
+
+  execute(task: string, argument: unknown): Promise<unknown> {
+    if (this.#state !== 'ready') {
+      return Promise.reject(
+        new MillraceError('ERR_REACTOR_GONE', `Reactor ${this.index} is not running`),
+      );
+    }
+    const call = this.#nextCall;
+    this.#nextCall += 1;
+    return new Promise((resolve, reject) => {
+      this.#calls.set(call, { resolve, reject });
+      try {
+        this.#tell({ type: 'execute', call, task, argument });
+      } catch (error) {
+        this.#calls.delete(call);
+        reject(error);
+      }
+    });
+  }
+
+  ref(): void {
+    this.#isReferenced = true;
+    this.#worker?.ref();
+  }
+
+  unref(): void {
+    this.#isReferenced = false;
+    this.#worker?.unref();
+  }
+
+  #tell(message: ToWorker): void {
+    this.#worker?.postMessage(message);
+  }
+
+  #onMessage(message: FromWorker): void {
+    const { events } = this.#parts;
+    switch (message.type) {
+      case 'ready':
+        this.#state = this.#state === 'starting' ? 'ready' : this.#state;
+        this.#onReady?.resolve(undefined);
+        return;
+      case 'failed':
+        this.#lastError = errorOf(message.error);
+        return;
+      case 'warning':
+        events.onWarning(errorOf(message.error));
+        return;
+      case 'shutdown':
+        events.onShutdownRequest();
+        return;
+      case 'done':
+        // Whatever else the handler left running in its thread does not keep it.
+        void this.#worker?.terminate();
+        return;
+      default:
+        this.#finishCall(message);
+    }
+  }
+
+  #finishCall(message: Extract<FromWorker, { type: 'result' | 'thrown' }>): void {
+    const call = this.#calls.get(message.call);
+    this.#calls.delete(message.call);
+    if (message.type === 'result') {
+      call?.resolve(message.value);
+    } else {
+      call?.reject(errorOf(message.error));
+    }
+  }
+
+  #onExit(code: number): void {
+    const state = this.#state;
+    this.#state = 'dead';
+    this.#worker = undefined;
+    this.#cleanUp();
+    const error =
+      this.#lastError ??
+      new MillraceError('ERR_REACTOR_GONE', `Reactor ${this.index} ended with exit code ${code}`);
+    for (const call of this.#calls.values()) {
+      call.reject(error);
+    }
+    this.#calls.clear();
+    if (state === 'stopping') {
+      this.#onStopped?.();
+    } else if (state === 'starting') {
+      this.#onReady?.reject(error);
+    } else {
+      this.#parts.events.onDeath(this.index, error);
+    }
+  }
+
+  #cleanUp(): void {
+    const { kernel, registry, mailbox, pending, stats } = this.#parts;
+    for (const fd of registry.ownedBy(this.index + 1)) {
+      kernel.close(fd);
+    }
+    discardLetters(kernel, mailbox, pending);
+    for (const address of this.#regions.takeAll()) {
+      kernel.releaseBlock(address);
+    }
+    stats.resetGauges();
+  }
+}
+
+/** A timer of the main thread's, through the kernel. */
+function setTimer(
+  kernel: LinuxKernel,
+  milliseconds: number,
+  callback: () => void,
+): { clear(): void } {
+  const alarm = kernel.alarm(callback);
+  alarm.ref();
+  alarm.set(milliseconds);
+  return alarm;
+}

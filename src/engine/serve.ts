@@ -1,0 +1,45 @@
+/** `serve`: the way in. Chooses the shape of the server and starts it. */
+
+import type { Handler, ServeOptions, Server } from '../api.js';
+import { isModule, readSettings } from './settings.js';
+import { loadHandler, moduleUrl } from './load-handler.js';
+import { LocalServer } from './local-server.js';
+import { resolveListen } from './resolve-listen.js';
+import { threadKernel } from './thread-kernel.js';
+import { ThreadedServer } from './threaded-server.js';
+
+/**
+ * Starts a server. Resolves when it listens; `server.addresses` has the real ports.
+ *
+ * A handler object runs in the calling thread. A handler module (a URL or a path) runs in `reactors` threads, or, with
+ * one reactor, in the calling thread too.
+ *
+ * @throws TypeError, RangeError for options that make no sense; SystemError when the system refuses, such as
+ *   EADDRINUSE; MillraceError ERR_PLATFORM where there is no driver, ERR_HANDLER_MODULE for a bad module.
+ */
+export async function serve(options: ServeOptions): Promise<Server> {
+  options.signal?.throwIfAborted();
+  const kernel = threadKernel();
+  const settings = readSettings(options, kernel.descriptorLimit());
+  const addresses = await resolveListen(settings.addresses);
+  const server =
+    settings.reactors > 1
+      ? new ThreadedServer(options, settings)
+      : new LocalServer(await handlerOf(options), settings);
+  await server.start(addresses);
+  const { signal } = options;
+  if (signal !== undefined) {
+    const onAbort = () => void server.close();
+    signal.addEventListener('abort', onAbort, { once: true });
+    void server.closed.then(() => signal.removeEventListener('abort', onAbort));
+    if (signal.aborted) {
+      onAbort();
+    }
+  }
+  return server;
+}
+
+async function handlerOf(options: ServeOptions): Promise<Handler> {
+  const { handler } = options;
+  return isModule(handler) ? loadHandler(moduleUrl(handler), options.data) : handler;
+}

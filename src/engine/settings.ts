@@ -1,0 +1,209 @@
+/**
+ * What `serve` was asked for, checked and with defaults, split in what can be cloned to a thread and what cannot.
+ */
+
+import { availableParallelism } from 'node:os';
+
+import type { Balance, ConnectionOptions, Handler, ListenerOptions, ServeOptions } from '../api.js';
+import { type Address, parseAddress } from '../base/address.js';
+import { SLOTS_MAX } from '../connection/connection-table.js';
+import { count } from '../connection/profile.js';
+
+/** Everything that a reactor needs to know, cloneable. */
+export interface ReactorSettings {
+  readonly driver: 'epoll';
+  readonly connectionsMax: number;
+  readonly refuseWhenMax: boolean;
+  readonly acceptBudget: number;
+  readonly receiveBytes: number;
+  readonly receiveBudget: number;
+  readonly blockBytesMax: number;
+  readonly guardMemory: boolean;
+  readonly connection: ConnectionOptions & ListenerOptions;
+}
+
+export interface ServeSettings {
+  readonly addresses: readonly Address[];
+  readonly reactors: number;
+  readonly reactor: ReactorSettings;
+  readonly balance: Balance;
+  readonly reusePort: boolean;
+  readonly cpus: readonly number[];
+  readonly blockedAfterMs: number;
+  readonly replaceAfterMs: number;
+  readonly onWarning: (warning: Error) => void;
+}
+
+const BALANCES: readonly Balance[] = [
+  'round-robin',
+  'least-connections',
+  'source-hash',
+  'descriptor-hash',
+  'random',
+  'power-of-two',
+];
+const REACTORS_MAX = 256;
+/** Connections of one reactor when neither the user nor the descriptor limit says less. */
+const CONNECTIONS_DEFAULT_MAX = 1_048_576;
+const BLOCK_BYTES_MAX = 256 * 1024 * 1024;
+
+/** The names that a connection's or a listener's options have, to be picked from a server's. */
+const CONNECTION_OPTIONS = [
+  'allowHalfOpen',
+  'halfOpenTimeoutMs',
+  'idleTimeoutMs',
+  'readTimeoutMs',
+  'writeTimeoutMs',
+  'lingerTimeoutMs',
+  'highWaterMark',
+  'lowWaterMark',
+  'writeQueueMax',
+  'whenFull',
+  'readQueueMax',
+  'noDelay',
+  'keepAlive',
+  'lingerSeconds',
+  'sendBufferBytes',
+  'receiveBufferBytes',
+  'userTimeoutMs',
+  'notSentLowWaterBytes',
+  'bindToDevice',
+  'backlog',
+  'reuseAddress',
+  'reusePort',
+  'ipv6Only',
+  'deferAcceptSeconds',
+  'fastOpenQueue',
+  'mode',
+] as const;
+
+const OTHER_OPTIONS = [
+  'listen',
+  'handler',
+  'reactors',
+  'driver',
+  'balance',
+  'connectionsMax',
+  'whenConnectionsMax',
+  'acceptBudget',
+  'receiveBytes',
+  'receiveBudget',
+  'cpus',
+  'blockedAfterMs',
+  'replaceAfterMs',
+  'resourceLimits',
+  'data',
+  'signal',
+  'onWarning',
+];
+
+/** Throws TypeError or RangeError for what `serve` cannot take. */
+export function readSettings(options: ServeOptions, descriptorLimit: number): ServeSettings {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`Expected an object with listen and handler, got ${String(options)}`);
+  }
+  checkNames(options);
+  const reactors = reactorCount(options);
+  const balance = options.balance ?? 'round-robin';
+  if (!BALANCES.includes(balance)) {
+    throw new TypeError(`Unknown balance ${String(balance)}: expected one of ${BALANCES.join(', ')}`);
+  }
+  return {
+    addresses: listOf(options.listen).map((url) => parseAddress(url)),
+    reactors,
+    reactor: reactorSettings(options, descriptorLimit),
+    balance,
+    reusePort: options.reusePort === true,
+    cpus: options.cpus ?? [],
+    blockedAfterMs: count(options, 'blockedAfterMs', 1_000),
+    replaceAfterMs: count(options, 'replaceAfterMs', 0),
+    onWarning: options.onWarning ?? ((warning) => process.emitWarning(warning)),
+  };
+}
+
+function reactorSettings(options: ServeOptions, descriptorLimit: number): ReactorSettings {
+  const { driver = 'auto', whenConnectionsMax = 'refuse' } = options;
+  if (driver !== 'auto' && driver !== 'epoll') {
+    throw new TypeError(`Unknown driver ${String(driver)}: expected auto or epoll`);
+  }
+  if (whenConnectionsMax !== 'refuse' && whenConnectionsMax !== 'wait') {
+    throw new TypeError(
+      `Unknown whenConnectionsMax ${String(whenConnectionsMax)}: expected refuse or wait`,
+    );
+  }
+  const fallback = Math.min(descriptorLimit, CONNECTIONS_DEFAULT_MAX);
+  return {
+    driver: 'epoll',
+    connectionsMax: between(options, 'connectionsMax', fallback, 1, SLOTS_MAX - 2_048),
+    refuseWhenMax: whenConnectionsMax === 'refuse',
+    acceptBudget: between(options, 'acceptBudget', 64, 1, 65_536),
+    receiveBytes: between(options, 'receiveBytes', 65_536, 64, 16_777_216),
+    receiveBudget: between(options, 'receiveBudget', 262_144, 1, 1_073_741_824),
+    blockBytesMax: BLOCK_BYTES_MAX,
+    guardMemory: process.env.MILLRACE_GUARD === '1',
+    connection: pickConnection(options),
+  };
+}
+
+/** The options of connections and listeners among those of a server. */
+export function pickConnection(options: ServeOptions): ConnectionOptions & ListenerOptions {
+  const picked: Record<string, unknown> = {};
+  for (const name of CONNECTION_OPTIONS) {
+    if (options[name] !== undefined) {
+      picked[name] = options[name];
+    }
+  }
+  return picked as ConnectionOptions & ListenerOptions;
+}
+
+/** A misspelt option would silently be none. */
+function checkNames(options: ServeOptions): void {
+  for (const name of Object.keys(options)) {
+    if (!OTHER_OPTIONS.includes(name) && !(CONNECTION_OPTIONS as readonly string[]).includes(name)) {
+      throw new TypeError(`Unknown option ${name}`);
+    }
+  }
+}
+
+function reactorCount(options: ServeOptions): number {
+  const { reactors = 1 } = options;
+  if (reactors === 'auto') {
+    return isModule(options.handler) ? Math.min(availableParallelism(), REACTORS_MAX) : 1;
+  }
+  if (!Number.isInteger(reactors) || reactors < 1 || reactors > REACTORS_MAX) {
+    throw new RangeError(`Expected reactors to be auto or 1 to ${REACTORS_MAX}, got ${reactors}`);
+  }
+  if (reactors > 1 && !isModule(options.handler)) {
+    throw new TypeError(
+      'More than one reactor needs a module as handler (a URL or a path): a closure cannot cross threads',
+    );
+  }
+  return reactors;
+}
+
+/** A handler given as a module rather than as an object. */
+export function isModule(handler: Handler | URL | string): handler is URL | string {
+  return typeof handler === 'string' || handler instanceof URL;
+}
+
+function listOf(listen: string | readonly string[]): readonly string[] {
+  const list = typeof listen === 'string' ? [listen] : listen;
+  if (!Array.isArray(list) || list.length === 0) {
+    throw new TypeError(`Expected listen to be a URL or a list of them, got ${String(listen)}`);
+  }
+  return list;
+}
+
+function between<Name extends string>(
+  options: { readonly [Key in Name]?: unknown },
+  name: Name,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const value = count(options, name, fallback);
+  if (value < min || value > max) {
+    throw new RangeError(`Expected ${name} to be ${min} to ${max}, got ${value}`);
+  }
+  return value;
+}

@@ -1,0 +1,37 @@
+/**
+ * The kernel of the calling thread, one for all servers and dials that run in it: memory that a closed server leaves is
+ * used again by the next, and is never unmapped under a view that the program may have kept.
+ */
+
+import { DescriptorRegistry } from '../base/descriptors.js';
+import { LinuxKernel } from '../base/linux-kernel.js';
+import { MillraceError } from '../errors.js';
+
+/** The owner of descriptors that no reactor's thread has: those of the thread that called `serve`. */
+export const MAIN_OWNER = 0xfffe;
+
+let registry: DescriptorRegistry | undefined;
+let kernel: LinuxKernel | undefined;
+
+/** Throws MillraceError where none of our drivers can run. */
+export function checkPlatform(): void {
+  if (process.platform !== 'linux') {
+    throw new MillraceError(
+      'ERR_PLATFORM',
+      `millrace runs on Linux (epoll); this is ${process.platform}, for which there is no driver yet`,
+    );
+  }
+}
+
+export function threadRegistry(): DescriptorRegistry {
+  if (registry === undefined) {
+    checkPlatform();
+    registry = DescriptorRegistry.create(new LinuxKernel().descriptorLimit());
+  }
+  return registry;
+}
+
+export function threadKernel(): LinuxKernel {
+  kernel ??= new LinuxKernel({ registry: threadRegistry(), owner: MAIN_OWNER });
+  return kernel;
+}

@@ -1,0 +1,411 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { BlockPool } from '../../src/connection/block-pool.js';
+import { giveBuffer, type LinkedBuffer, takeBuffer } from '../../src/connection/linked-buffer.js';
+import { seededBytes } from '../support/bytes.js';
+import { MemoryKernel } from '../support/memory-kernel.js';
+
+function make(options: { guard?: boolean; bytesMax?: number } = {}) {
+  const kernel = new MemoryKernel();
+  const pool = new BlockPool(kernel, { slabBytes: 65536, ...options });
+  return { kernel, pool, buffer: takeBuffer(pool) };
+}
+
+function appendText(buffer: LinkedBuffer, ...texts: string[]): void {
+  for (const text of texts) {
+    // A block for each text, so that tests say where the bytes are split.
+    const block = buffer.pool.take(text.length)!;
+    block.end = block.bytes.write(text, 'latin1');
+    block.limit = block.end;
+    buffer.appendBlock(block);
+  }
+}
+
+function text(bytes: Buffer | undefined): string | undefined {
+  return bytes?.toString('latin1');
+}
+
+describe('LinkedBuffer', () => {
+  it('an empty buffer holds no block', () => {
+    const { pool, buffer } = make();
+    buffer.appendCopy(Buffer.alloc(5000));
+    assert.equal(buffer.next(5000)?.length, 5000);
+    assert.notEqual(pool.usedBlocks, 0);
+    buffer.release();
+    assert.deepEqual([buffer.length, pool.usedBlocks, buffer.head], [0, 0, null]);
+  });
+
+  it('peek() in one block is a view, next() takes it, and both refuse more than there is', () => {
+    const { buffer } = make();
+    appendText(buffer, 'hello world');
+    const { buffer: memory } = buffer.head!.bytes;
+    assert.equal(text(buffer.peek(5)), 'hello');
+    assert.equal(buffer.peek(5)?.buffer, memory);
+    assert.equal(text(buffer.next(6)), 'hello ');
+    assert.deepEqual(
+      [buffer.peek(6), buffer.next(6), buffer.skip(6)],
+      [undefined, undefined, false],
+    );
+    assert.equal(buffer.skip(1), true);
+    assert.equal(text(buffer.next(4)), 'orld');
+    assert.equal(buffer.next(0)?.length, 0);
+  });
+
+  it('a peek that straddles blocks copies once, and later peeks see the same memory', () => {
+    const { buffer } = make();
+    appendText(buffer, 'abc', 'def', 'ghi');
+    const first = buffer.peek(5)!;
+    const again = buffer.peek(5)!;
+    assert.equal(text(first), 'abcde');
+    assert.deepEqual([again.buffer, again.byteOffset], [first.buffer, first.byteOffset]);
+    const longer = buffer.peek(9)!;
+    assert.equal(text(longer), 'abcdefghi');
+    assert.deepEqual([longer.buffer, longer.byteOffset], [first.buffer, first.byteOffset]);
+    assert.equal(buffer.length, 9);
+    assert.equal(text(buffer.next(9)), 'abcdefghi');
+  });
+
+  it('views stay true until release(), whatever is read meanwhile', () => {
+    const { buffer } = make({ guard: true });
+    appendText(buffer, 'abc', 'def', 'ghi');
+    const views = [buffer.next(1), buffer.peek(4), buffer.next(3), buffer.next(5)];
+    assert.deepEqual(views.map(text), ['a', 'bcde', 'bcd', 'efghi']);
+    buffer.release();
+    assert.ok(views.every((view) => view?.every((byte) => byte === 0xdb)));
+  });
+
+  it('release() keeps what was peeked at and not taken', () => {
+    const { buffer } = make({ guard: true });
+    appendText(buffer, 'abc', 'def');
+    const view = buffer.peek(5);
+    buffer.release();
+    assert.equal(text(view), 'abcde');
+  });
+
+  it('until() finds a byte or a text across blocks', () => {
+    const { buffer } = make();
+    appendText(buffer, 'GET /\r', '\nHost: a\r', '\n', '\r\nrest\n');
+    assert.equal(text(buffer.until('\r\n')), 'GET /\r\n');
+    assert.equal(text(buffer.until('\r\n\r\n')), 'Host: a\r\n\r\n');
+    assert.equal(buffer.until('\r\n'), undefined);
+    assert.equal(text(buffer.until(0x0a)), 'rest\n');
+    assert.equal(buffer.until(0x0a), undefined);
+  });
+
+  it('until() is not fooled by a delimiter in stale memory behind the bytes', () => {
+    const { buffer } = make();
+    buffer.appendCopy(Buffer.from('x'.repeat(40) + '\n'.repeat(40)));
+    buffer.skip(80);
+    buffer.release();
+    buffer.appendCopy(Buffer.from('y'.repeat(50)));
+    assert.equal(buffer.until(0x0a), undefined);
+    assert.equal(buffer.until('\n\n'), undefined);
+    buffer.appendCopy(Buffer.from('\n'));
+    assert.equal(buffer.until(0x0a)?.length, 51);
+  });
+
+  it('a buffer that is used again has forgotten what was searched in it', () => {
+    const { pool, buffer } = make();
+    buffer.appendCopy(Buffer.from('no end of line'));
+    assert.equal(buffer.until(0x0a), undefined);
+    giveBuffer(buffer);
+    const again = takeBuffer(pool);
+    assert.equal(again, buffer);
+    again.appendCopy(Buffer.from('a\nbcdefghijklmn'));
+    assert.equal(text(again.until(0x0a)), 'a\n');
+  });
+
+  it('indexOf() looks at `limit` bytes at most', () => {
+    const { buffer } = make();
+    appendText(buffer, 'x'.repeat(30), `${'x'.repeat(30)}:${'x'.repeat(30)}`);
+    assert.equal(buffer.indexOf(0x3a, 60), -1);
+    assert.equal(buffer.indexOf(0x3a, 10), -1);
+    assert.equal(buffer.indexOf(0x3a, 61), 60);
+    assert.equal(buffer.indexOf(0x3a, Number.POSITIVE_INFINITY), 60);
+  });
+
+  it('a slice outlives its parent and does not keep it from growing', () => {
+    const { pool, buffer } = make({ guard: true });
+    buffer.appendCopy(seededBytes(3000, 1));
+    buffer.skip(100);
+    const slice = buffer.slice(2000)!;
+    buffer.appendCopy(seededBytes(500, 2));
+    buffer.skip(buffer.length);
+    buffer.release();
+    assert.deepEqual(slice.next(2000), seededBytes(3000, 1).subarray(100, 2100));
+    giveBuffer(slice);
+    assert.equal(pool.usedBlocks, 0);
+  });
+
+  it('small slices are copied, so that they do not keep a large block', () => {
+    const { pool, buffer } = make();
+    buffer.appendCopy(Buffer.alloc(60_000));
+    const slice = buffer.slice(100)!;
+    buffer.clear();
+    assert.equal(pool.usedBytes, 1024);
+    giveBuffer(slice);
+  });
+
+  it('blocks grow with many small pieces and start small again after the buffer was empty', () => {
+    const { pool, buffer } = make();
+    for (let i = 0; i < 1000; i++) {
+      buffer.appendCopy(Buffer.alloc(100));
+    }
+    assert.ok(pool.usedBlocks <= 8, `${pool.usedBlocks} blocks`);
+    buffer.skip(buffer.length);
+    buffer.release();
+    buffer.appendCopy(Buffer.alloc(100));
+    assert.equal(pool.usedBytes, 1024);
+  });
+
+  it('repeated peeks at a growing buffer copy each byte a bounded number of times', () => {
+    const { buffer } = make({ bytesMax: 1 << 30 });
+    const driver = Buffer.alloc(16);
+    let copies = 0;
+    let last: ArrayBufferLike | undefined;
+    for (let i = 0; i < 20_000; i++) {
+      buffer.borrow(driver);
+      const view = buffer.peek(buffer.length)!;
+      if (i > 0 && view.buffer !== last) {
+        copies += 1;
+      }
+      last = view.buffer;
+      buffer.settle();
+    }
+    assert.ok(copies < 100, `${copies} times`);
+    buffer.clear();
+  });
+
+  it('appending while something is borrowed throws', () => {
+    const { buffer } = make();
+    buffer.borrow(Buffer.from('abc'));
+    assert.throws(() => buffer.borrow(Buffer.from('abc')), /borrowed/);
+    assert.throws(() => buffer.appendCopy(Buffer.from('abc')), /borrowed/);
+    buffer.clear();
+  });
+});
+
+describe('LinkedBuffer borrowing', () => {
+  it('borrowed bytes are seen without a copy and take no block when all are read', () => {
+    const { pool, kernel, buffer } = make();
+    const driver = Buffer.from('hello');
+    buffer.borrow(driver);
+    assert.equal(buffer.next(5)?.buffer, driver.buffer);
+    assert.equal(buffer.settle(), true);
+    assert.deepEqual([pool.usedBlocks, kernel.allocateCalls, buffer.length], [0, 0, 0]);
+  });
+
+  it('settle() keeps the unread rest, which the next bytes follow', () => {
+    const { buffer } = make();
+    const driver = Buffer.from('hello');
+    buffer.borrow(driver);
+    buffer.skip(2);
+    assert.equal(buffer.settle(), true);
+    driver.write('world');
+    buffer.borrow(driver);
+    assert.equal(text(buffer.peek(8)), 'lloworld');
+    buffer.settle();
+    driver.fill(0);
+    assert.equal(text(buffer.next(8)), 'lloworld');
+  });
+
+  it('settle() says when keeping the rest passed the budget, and loses nothing', () => {
+    const { pool, buffer } = make({ bytesMax: 1024 });
+    buffer.borrow(seededBytes(5000, 3));
+    assert.equal(buffer.settle(), false);
+    assert.deepEqual(buffer.next(5000), seededBytes(5000, 3));
+    buffer.release();
+    assert.equal(pool.isOverdrawn, false);
+  });
+});
+
+// The model: unread bytes, views that must not change until release, and slices with bytes of their own.
+
+interface Step {
+  readonly kind: number;
+  readonly size: number;
+  readonly seed: number;
+}
+
+const DELIMITERS = [0x0a, 0x0d, 0x7a, '\n', '\r\n', 'ab\r', '\r\n\r\n', 'abababab', 'zz'];
+
+class Model {
+  readonly pool: BlockPool;
+  readonly kernel: MemoryKernel;
+  readonly buffer: LinkedBuffer;
+  unread: Buffer = Buffer.alloc(0);
+  views: [Buffer, Buffer][] = [];
+  slices: [LinkedBuffer, Buffer][] = [];
+  driver: Buffer | undefined;
+
+  constructor(guard: boolean, bytesMax: number) {
+    const { pool, kernel, buffer } = make({ guard, bytesMax });
+    this.pool = pool;
+    this.kernel = kernel;
+    this.buffer = buffer;
+  }
+
+  settle(): void {
+    this.views = [];
+    assert.equal(this.buffer.settle() || this.pool.isOverdrawn, true);
+    this.driver?.fill(0x5a);
+    this.driver = undefined;
+  }
+
+  take(n: number): Buffer {
+    const bytes = this.unread.subarray(0, n);
+    this.unread = this.unread.subarray(n);
+    return bytes;
+  }
+
+  expectView(view: Buffer | undefined, expected: Buffer | undefined): void {
+    assert.deepEqual(view, expected);
+    if (view !== undefined && expected !== undefined) {
+      this.views.push([view, expected]);
+    }
+  }
+
+  run({ kind, size, seed }: Step): void {
+    const { buffer, unread } = this;
+    const has = size <= unread.length;
+    if (kind < 4) {
+      this.receive(kind, seededBytes(size, seed));
+    } else if (kind === 4) {
+      this.expectView(buffer.peek(size), has ? unread.subarray(0, size) : undefined);
+    } else if (kind === 5) {
+      this.expectView(buffer.next(size), has ? this.take(size) : undefined);
+    } else if (kind === 6) {
+      assert.equal(buffer.skip(size), has);
+      this.take(has ? size : 0);
+    } else if (kind < 9) {
+      this.until(DELIMITERS[seed % DELIMITERS.length]!);
+    } else if (kind === 9) {
+      const byte = 0x0a + (seed % 4);
+      const found = unread.subarray(0, size).indexOf(byte);
+      assert.equal(buffer.indexOf(byte, size), found);
+    } else if (kind === 10) {
+      const slice = buffer.slice(size);
+      assert.equal(slice !== undefined, has);
+      if (slice !== undefined) {
+        this.slices.push([slice, this.take(size)]);
+      }
+    } else if (kind === 11) {
+      this.views = this.views.filter(([view]) => this.driver?.buffer === view.buffer);
+      buffer.release();
+    } else if (kind === 12) {
+      this.settle();
+    } else {
+      this.useSlice(kind, size, seed);
+    }
+  }
+
+  receive(kind: number, bytes: Buffer): void {
+    this.settle();
+    this.unread = Buffer.concat([this.unread, bytes]);
+    if (kind === 0) {
+      this.buffer.appendCopy(bytes);
+    } else {
+      this.driver = Buffer.from(bytes);
+      this.buffer.borrow(this.driver);
+    }
+  }
+
+  until(delimiter: number | string): void {
+    const at = this.unread.indexOf(delimiter);
+    const length = typeof delimiter === 'string' ? delimiter.length : 1;
+    this.expectView(this.buffer.until(delimiter), at < 0 ? undefined : this.take(at + length));
+  }
+
+  useSlice(kind: number, size: number, seed: number): void {
+    if (this.slices.length === 0) {
+      return;
+    }
+    const index = seed % this.slices.length;
+    const [slice, expected] = this.slices[index]!;
+    const n = Math.min(size, expected.length);
+    assert.deepEqual(slice.next(n), expected.subarray(0, n));
+    this.slices[index] = [slice, expected.subarray(n)];
+    if (kind === 14) {
+      giveBuffer(slice);
+      this.slices.splice(index, 1);
+    }
+  }
+
+  check(): void {
+    assert.equal(this.buffer.length, this.unread.length);
+    for (const [view, expected] of this.views) {
+      assert.ok(view.equals(expected), 'a view changed before release');
+    }
+    for (const [slice, expected] of this.slices) {
+      assert.equal(slice.length, expected.length);
+    }
+  }
+
+  end(): void {
+    this.settle();
+    assert.deepEqual(this.buffer.next(this.unread.length), this.unread);
+    this.buffer.release();
+    assert.equal(this.buffer.head, null);
+    for (const [slice, expected] of this.slices) {
+      assert.deepEqual(slice.peek(expected.length), expected);
+      giveBuffer(slice);
+    }
+    giveBuffer(this.buffer);
+    assert.deepEqual([this.pool.usedBytes, this.pool.counters.heapBytes], [0, 0]);
+    assert.equal(this.pool.close(), 0);
+    this.kernel.check();
+  }
+}
+
+describe('LinkedBuffer against a plain array', () => {
+  const size = fc.oneof(
+    { weight: 6, arbitrary: fc.nat(40) },
+    { weight: 3, arbitrary: fc.nat(3000) },
+    { weight: 1, arbitrary: fc.nat(90_000) },
+  );
+  const step = fc.record({ kind: fc.nat(14), size, seed: fc.nat(0xffff) });
+
+  for (const [name, guard, bytesMax] of [
+    ['pooled', false, 1 << 28],
+    ['in guard mode', true, 1 << 28],
+    ['with a small budget', false, 20_000],
+  ] as const) {
+    it(`any sequence of calls, ${name}`, () => {
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
+          const model = new Model(guard, bytesMax);
+          for (const item of steps) {
+            model.run(item);
+            model.check();
+          }
+          model.end();
+        }),
+        { numRuns: 300 },
+      );
+    });
+  }
+
+  it('a text sent byte by byte is found wherever it was split', () => {
+    const bytes = fc.array(fc.constantFrom(...Buffer.from('\r\n')), { maxLength: 40, size: 'max' });
+    fc.assert(
+      fc.property(bytes, (list) => {
+        const { buffer } = make();
+        let unread = '';
+        for (const byte of list) {
+          const piece = Buffer.of(byte);
+          unread += piece.toString('latin1');
+          buffer.borrow(piece);
+          const at = unread.indexOf('\r\n\r\n');
+          assert.equal(
+            text(buffer.until('\r\n\r\n')),
+            at < 0 ? undefined : unread.slice(0, at + 4),
+          );
+          unread = at < 0 ? unread : unread.slice(at + 4);
+          buffer.settle();
+        }
+        assert.equal(buffer.length, unread.length);
+      }),
+    );
+  });
+});

@@ -1,0 +1,377 @@
+/**
+ * The kernel contract over a simulated world, for one simulated thread. Each call checks its memory and descriptors,
+ * may meet a fault, is answered by the model, and is written to the trace. Kernels of one world share descriptors,
+ * memory, files and clock, as threads of one process do.
+ */
+
+import {
+  EAGAIN,
+  EBADF,
+  EINVAL,
+  EMSGSIZE,
+  ENOMEM,
+  ENOSPC,
+  ENOTSOCK,
+} from '../../src/base/errno.js';
+import type { Alarm, Doorbell, Kernel, Region } from '../../src/base/kernel.js';
+import { EPOLL_CTL_ADD, IOV_MAX } from '../../src/base/linux.js';
+import type { Random } from './random.js';
+import {
+  acceptFrom,
+  connectTo,
+  createSocket,
+  receiveFrom,
+  roomForDescriptor,
+  sendTo,
+} from './sim-calls.js';
+import { type Description, SimEventfd } from './sim-descriptors.js';
+import { SimEpoll } from './sim-epoll.js';
+import { SimAlarm, SimDoorbell, SimHost } from './sim-host.js';
+import { SimSocket } from './sim-socket.js';
+import type { SimWorld } from './sim-world.js';
+
+/** What the kernel writes each creation and close to: the part of base/descriptors.ts that matters here. */
+export interface DescriptorRecord {
+  set(fd: number, owner: number): void;
+  clear(fd: number): void;
+}
+
+export interface SimKernelOptions {
+  readonly registry?: DescriptorRecord;
+  /** The owner to write: the reactor's index + 1. */
+  readonly owner?: number;
+}
+
+export class SimKernel implements Kernel {
+  readonly name: string;
+  readonly host: SimHost;
+  readonly #world: SimWorld;
+  readonly #thread: number;
+  /** What `random` draws from. */
+  readonly #entropy: Random;
+  readonly #registry: DescriptorRecord | undefined;
+  readonly #owner: number;
+  #isDead = false;
+
+  constructor(
+    world: SimWorld,
+    name: string,
+    thread: number,
+    entropy: Random,
+    options: SimKernelOptions,
+  ) {
+    this.name = name;
+    this.#world = world;
+    this.#thread = thread;
+    this.#entropy = entropy;
+    this.#registry = options.registry;
+    this.#owner = options.owner ?? thread + 1;
+    this.host = new SimHost(name, world);
+  }
+
+  /** The thread dies where it stands: nothing of it runs any more, and its descriptors stay open. */
+  kill(): void {
+    this.#isDead = true;
+    this.host.clear();
+  }
+
+  allocate(byteLength: number): Region {
+    const region = this.#world.memory.allocate(byteLength);
+    this.#done('allocate', byteLength, 0, region.address);
+    return region;
+  }
+
+  release(region: Region): void {
+    this.#world.memory.release(region);
+    this.#done('release', region.address, region.bytes.length, 0);
+  }
+
+  discard(region: Region): void {
+    this.#world.memory.discard(region);
+    this.#done('discard', region.address, region.bytes.length, 0);
+  }
+
+  allocateBlock(byteLength: number): number {
+    const isFull = this.#world.faults.hit('blockNoMemory');
+    const address = isFull ? 0 : this.#world.memory.allocateBlock(byteLength);
+    return this.#done('allocateBlock', byteLength, 0, address);
+  }
+
+  releaseBlock(address: number): void {
+    // free(NULL) does nothing.
+    if (address !== 0) this.#world.memory.releaseBlock(address);
+    this.#done('releaseBlock', address, 0, 0);
+  }
+
+  copyIn(address: number, source: Uint8Array): void {
+    this.#world.memory.view(address, source.length, 'copyIn').set(source);
+    this.#done('copyIn', address, source.length, 0);
+  }
+
+  copyOut(target: Uint8Array, address: number): void {
+    target.set(this.#world.memory.view(address, target.length, 'copyOut'));
+    this.#done('copyOut', address, target.length, 0);
+  }
+
+  addressOf(bytes: Uint8Array): number {
+    return this.#done('addressOf', bytes.length, 0, this.#world.memory.addressOf(bytes));
+  }
+
+  socket(domain: number, type: number, _protocol: number): number {
+    const socket = createSocket(this.#world, domain, type);
+    const result = typeof socket === 'number' ? socket : this.#open(socket);
+    return this.#done('socket', domain, type, result);
+  }
+
+  bind(fd: number, sockaddr: Uint8Array): number {
+    const socket = this.#find(fd, 'bind');
+    const result = typeof socket === 'number' ? socket : socket.bind(sockaddr);
+    return this.#done('bind', fd, sockaddr.length, result);
+  }
+
+  listen(fd: number, backlog: number): number {
+    const socket = this.#find(fd, 'listen');
+    const result = typeof socket === 'number' ? socket : socket.listen(backlog);
+    return this.#done('listen', fd, backlog, result);
+  }
+
+  accept(fd: number): number {
+    const socket = this.#find(fd, 'accept');
+    const child = typeof socket === 'number' ? socket : acceptFrom(this.#world, socket);
+    const result = typeof child === 'number' ? child : this.#name(child);
+    return this.#done('accept', fd, 0, result);
+  }
+
+  connect(fd: number, sockaddr: Uint8Array): number {
+    const socket = this.#find(fd, 'connect');
+    const result = typeof socket === 'number' ? socket : connectTo(this.#world, socket, sockaddr);
+    return this.#done('connect', fd, sockaddr.length, result);
+  }
+
+  receive(fd: number, region: Region): number {
+    const target = this.#world.memory.region(region, 'receive');
+    if (target.length === 0) {
+      this.#world.violations.note(`${this.name}: receive into no memory looks like an end`);
+    }
+    const socket = this.#find(fd, 'receive');
+    const result = typeof socket === 'number' ? socket : receiveFrom(this.#world, socket, target);
+    return this.#done('receive', fd, target.length, result);
+  }
+
+  send(fd: number, bytes: Uint8Array): number {
+    const socket = this.#find(fd, 'send');
+    const result = typeof socket === 'number' ? socket : sendTo(this.#world, socket, [bytes]);
+    return this.#done('send', fd, bytes.length, result);
+  }
+
+  sendAt(fd: number, address: number, byteLength: number): number {
+    const bytes = this.#world.memory.view(address, byteLength, 'sendAt');
+    const socket = this.#find(fd, 'sendAt');
+    const result = typeof socket === 'number' ? socket : sendTo(this.#world, socket, [bytes]);
+    return this.#done('sendAt', fd, byteLength, result);
+  }
+
+  sendVector(fd: number, iovecs: Region, count: number): number {
+    const words = this.#world.memory.region(iovecs, 'sendVector') as Buffer;
+    if (count * 16 > words.length) {
+      throw new RangeError(`sendVector: ${count} iovecs in ${words.length} bytes`);
+    }
+    const pieces: Uint8Array[] = [];
+    for (let i = 0; i < count; i++) {
+      const address = words.readUInt32LE(i * 16) + words.readUInt32LE(i * 16 + 4) * 2 ** 32;
+      const byteLength = words.readUInt32LE(i * 16 + 8) + words.readUInt32LE(i * 16 + 12) * 2 ** 32;
+      // An empty range may point anywhere: Linux does not look at it.
+      if (byteLength > 0) pieces.push(this.#world.memory.view(address, byteLength, 'sendVector'));
+    }
+    const socket = this.#find(fd, 'sendVector');
+    let result = typeof socket === 'number' ? socket : -EMSGSIZE;
+    if (typeof socket !== 'number' && count <= IOV_MAX) result = sendTo(this.#world, socket, pieces);
+    return this.#done('sendVector', fd, count, result);
+  }
+
+  shutdown(fd: number, how: number): number {
+    const socket = this.#find(fd, 'shutdown');
+    const result = typeof socket === 'number' ? socket : socket.shutdown(how);
+    return this.#done('shutdown', fd, how, result);
+  }
+
+  close(fd: number): number {
+    if (fd >= 0) this.#registry?.clear(fd);
+    return this.#done('close', fd, 0, this.#world.table.close(fd, this.name));
+  }
+
+  setSocketOption(fd: number, level: number, name: number, value: Uint8Array): number {
+    const socket = this.#find(fd, 'setSocketOption');
+    const result = typeof socket === 'number' ? socket : socket.setOption(level, name, value);
+    return this.#done('setSocketOption', fd, level * 256 + name, result);
+  }
+
+  getSocketOption(fd: number, level: number, name: number, value: Uint8Array): number {
+    const socket = this.#find(fd, 'getSocketOption');
+    const result = typeof socket === 'number' ? socket : socket.getOption(level, name, value);
+    return this.#done('getSocketOption', fd, level * 256 + name, result);
+  }
+
+  getSocketName(fd: number, sockaddr: Uint8Array): number {
+    const socket = this.#find(fd, 'getSocketName');
+    const result = typeof socket === 'number' ? socket : socket.localName(sockaddr);
+    return this.#done('getSocketName', fd, 0, result);
+  }
+
+  getPeerName(fd: number, sockaddr: Uint8Array): number {
+    const socket = this.#find(fd, 'getPeerName');
+    const result = typeof socket === 'number' ? socket : socket.peerName(sockaddr);
+    return this.#done('getPeerName', fd, 0, result);
+  }
+
+  adopt(fd: number): number {
+    const description = this.#world.table.find(fd, this.name, 'adopt');
+    if (description !== undefined) this.#registry?.set(fd, this.#owner);
+    return this.#done('adopt', fd, 0, description === undefined ? -EBADF : 0);
+  }
+
+  duplicate(fd: number): number {
+    const description = this.#world.table.find(fd, this.name, 'duplicate');
+    const result = description === undefined ? -EBADF : this.#open(description);
+    return this.#done('duplicate', fd, 0, result);
+  }
+
+  reserve(): number {
+    return this.eventfd();
+  }
+
+  unlink(path: string): number {
+    return this.#done('unlink', path.length, 0, this.#world.files.unlink(path));
+  }
+
+  changeMode(path: string, mode: number): number {
+    return this.#done('changeMode', path.length, mode, this.#world.files.changeMode(path, mode));
+  }
+
+  isSocketFile(path: string): number {
+    return this.#done('isSocketFile', path.length, 0, this.#world.files.isSocketFile(path));
+  }
+
+  epollCreate(): number {
+    const { schedulerRandom, faults } = this.#world;
+    return this.#done('epollCreate', 0, 0, this.#open(new SimEpoll(schedulerRandom, faults)));
+  }
+
+  epollControl(
+    epfd: number,
+    operation: number,
+    fd: number,
+    events: number,
+    low: number,
+    high: number,
+  ): number {
+    const { faults, table, violations } = this.#world;
+    const epoll = table.find(epfd, this.name, 'epollControl');
+    const description = table.find(fd, this.name, 'epollControl');
+    let result = -EBADF;
+    if (epoll !== undefined && description !== undefined) {
+      if (!SimEpoll.isModelled(events)) {
+        violations.note(`${this.name}: epoll events 0x${events.toString(16)} are not modelled`);
+      }
+      if (!(epoll instanceof SimEpoll)) result = -EINVAL;
+      else if (operation === EPOLL_CTL_ADD && faults.hit('controlNoMemory')) {
+        result = -this.#world.faultRandom.pick([ENOMEM, ENOSPC]);
+      } else result = epoll.control(operation, fd, description, events, low, high);
+    }
+    return this.#done('epollControl', epfd * 65_536 + fd, operation * 65_536 + events, result);
+  }
+
+  epollWait(epfd: number, events: Region): number {
+    const target = this.#world.memory.region(events, 'epollWait') as Buffer;
+    const epoll = this.#world.table.find(epfd, this.name, 'epollWait');
+    let result = -EBADF;
+    if (epoll instanceof SimEpoll) result = epoll.wait(target);
+    else if (epoll !== undefined) result = -EINVAL;
+    return this.#done('epollWait', epfd, target.length, result);
+  }
+
+  eventfd(): number {
+    return this.#done('eventfd', 0, 0, this.#open(new SimEventfd()));
+  }
+
+  signal(eventfd: number): number {
+    const description = this.#counter(eventfd, 'signal');
+    if (typeof description === 'number') return this.#done('signal', eventfd, 0, description);
+    description.count++;
+    description.notify();
+    return this.#done('signal', eventfd, description.count, 8);
+  }
+
+  drain(eventfd: number): number {
+    const description = this.#counter(eventfd, 'drain');
+    if (typeof description === 'number') return this.#done('drain', eventfd, 0, description);
+    const count = description.count;
+    description.count = 0;
+    return this.#done('drain', eventfd, count, count === 0 ? -EAGAIN : 8);
+  }
+
+  now(): number {
+    return this.#world.timeline.now;
+  }
+
+  random(): number {
+    return this.#done('random', 0, 0, this.#entropy.uint32());
+  }
+
+  defer(callback: () => void): void {
+    if (!this.#isDead) this.host.defer(callback);
+    this.#done('defer', 0, 0, 0);
+  }
+
+  doorbell(fd: number, callback: () => void): Doorbell {
+    this.#done('doorbell', fd, 0, 0);
+    return new SimDoorbell(this.host, fd, callback);
+  }
+
+  alarm(callback: () => void): Alarm {
+    this.#done('alarm', 0, 0, 0);
+    return new SimAlarm(this.host, callback);
+  }
+
+  descriptorLimit(): number {
+    return this.#world.shape.descriptorLimit;
+  }
+
+  pinThread(cpu: number): number {
+    return this.#done('pinThread', cpu, 0, 0);
+  }
+
+  /** Writes a call to the trace and returns its result. */
+  #done(name: string, first: number, second: number, result: number): number {
+    if (this.#isDead) this.#world.violations.note(`${this.name}: ${name} after the thread's death`);
+    return this.#world.trace.call(this.#thread, name, first, second, result);
+  }
+
+  #find(fd: number, use: string): SimSocket | number {
+    const description = this.#world.table.find(fd, this.name, use);
+    if (description instanceof SimSocket) return description;
+    if (description === undefined) return -EBADF;
+    this.#world.violations.note(`${this.name}: ${use} of descriptor ${fd}, a ${description.kind}`);
+    return -ENOTSOCK;
+  }
+
+  #counter(fd: number, use: string): SimEventfd | number {
+    const description = this.#world.table.find(fd, this.name, use);
+    if (description instanceof SimEventfd) return description;
+    if (description === undefined) return -EBADF;
+    this.#world.violations.note(`${this.name}: ${use} of descriptor ${fd}, a ${description.kind}`);
+    return -EINVAL;
+  }
+
+  #open(description: Description): number {
+    const room = roomForDescriptor(this.#world);
+    return room < 0 ? room : this.#name(description);
+  }
+
+  /** Gives a description a number; there is room. */
+  #name(description: Description): number {
+    const fd = this.#world.table.open(description);
+    this.#registry?.set(fd, this.#owner);
+    return fd;
+  }
+}

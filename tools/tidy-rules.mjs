@@ -1,0 +1,104 @@
+/**
+ * What tools/tidy.mjs enforces, as data. An exception is an entry here, never a comment in the file that breaks the
+ * rule. The lists shrink: one that names what is gone, or allows more than is needed, is itself a violation.
+ */
+// @ts-check
+
+/**
+ * @typedef {object} Layer
+ * @property {string} of A folder (with a final slash) or a file. Every file of src belongs to exactly one layer.
+ * @property {string[]} may What it may import.
+ * @property {boolean} [isTypeOnly] Only types may be imported.
+ * @property {boolean} [isReExport] The file may hold nothing but exports from other files, listed one by one.
+ */
+
+/**
+ * @typedef {object} Rules
+ * @property {Layer[]} layers
+ * @property {string} ffiFile The only file that imports koffi.
+ * @property {Record<string, string>} clockFiles Files that may use the host's clock, timers and chance: path to reason.
+ * @property {Record<string, Record<string, number>>} ratchet Files that break a limit: by rule, what they have now.
+ * @property {Record<string, string>} coveredBy Sources without a test of their own name: the test that covers them.
+ */
+
+const FACE = ['src/api.ts', 'src/streams.ts', 'src/errors.ts'];
+
+/** @type {Rules} */
+export const RULES = {
+  layers: [
+    { of: 'src/index.ts', may: ['src/'], isReExport: true },
+    { of: 'src/api.ts', may: ['src/'], isTypeOnly: true },
+    { of: 'src/streams.ts', may: ['src/'], isTypeOnly: true },
+    { of: 'src/errors.ts', may: ['src/base/errno.ts'] },
+    { of: 'src/base/', may: ['src/base/', 'src/errors.ts'] },
+    { of: 'src/connection/', may: ['src/base/', 'src/connection/', ...FACE] },
+    { of: 'src/engine/', may: ['src/base/', 'src/connection/', 'src/engine/', ...FACE] },
+    { of: 'src/cli/', may: ['src/cli/', 'src/index.ts', 'src/engine/', 'src/base/', ...FACE] },
+  ],
+
+  ffiFile: 'src/base/ffi.ts',
+
+  clockFiles: {
+    'src/base/linux-kernel.ts': 'It is the Kernel that gives all others clock, timers and chance.',
+  },
+
+  ratchet: {},
+
+  coveredBy: {},
+};
+
+export const FILE_LINES_MAX = 400;
+export const FUNCTION_LINES_MAX = 70;
+/** For comments, and for messages that Biome's formatter cannot break; it keeps other code to 100. */
+export const COLUMNS_MAX = 120;
+
+/** Names that say nothing of what is inside. */
+export const EMPTY_NAMES = ['utils', 'util', 'common', 'helpers', 'helper', 'types', 'misc'];
+
+/** The host's clock, timers and chance: as globals, as members of one, and as modules. */
+export const CLOCK_NAMES = [
+  /(?<![\w.$#])(?:Date|setTimeout|setInterval|setImmediate|performance)\b/g,
+  /\bglobalThis\s*\.\s*(?:Date|setTimeout|setInterval|setImmediate|performance)\b/g,
+  /\b(?:Math|crypto)\s*\.\s*(?:random\w*|getRandomValues)\b/g,
+  /\bprocess\s*\.\s*hrtime\b/g,
+];
+export const CLOCK_MODULES = [
+  'node:timers',
+  'node:timers/promises',
+  'node:perf_hooks',
+  'node:crypto',
+];
+
+/** Words that may not be in code, where, and what to do instead. */
+export const BANNED_CODE = [
+  {
+    pattern: /(?:[:<|&]|\bas|=>)\s*any\b(?!\s*[(:])|\bany\s*\[\]/g,
+    folders: ['src/', 'test/', 'bench/', 'examples/'],
+    message: 'no `any`: name the type, or take `unknown` and narrow it',
+  },
+  {
+    pattern: /\bexport\s+default\b/g,
+    folders: ['src/'],
+    message: 'no default export: give it a name',
+  },
+  {
+    pattern: /\bexport\s*(?:type\s*)?\*/g,
+    folders: ['src/'],
+    message: 'no `export *`: list what is exported',
+  },
+  {
+    pattern: /\bconsole\s*\./g,
+    folders: ['src/'],
+    except: ['src/cli/'],
+    message: 'a library does not print: use onWarning',
+  },
+];
+
+/** The same for comments. */
+export const BANNED_COMMENTS = [
+  { pattern: /\bFIXME\b/g, message: 'mend it, or open an issue and name it' },
+  {
+    pattern: /\bTODO\b(?!\s*(?:\(#\d+\))?:\s*\S+\s+\S+)/g,
+    message: 'write what is to be done and why: `TODO: …` or `TODO(#12): …`',
+  },
+];
