@@ -80,7 +80,6 @@ function measureRetained(kind: ContenderKind, burst: number, left: number): numb
     contender.endTurn();
     contenders.push(contender);
   }
-  kind.trim();
   const retained = (accountedBytes(kind) - before) / contenders.length;
   for (const contender of contenders) {
     contender.skip(left);

@@ -30,8 +30,7 @@ export type ConnectionState =
 
 /** Why a connection closed. Exactly one for each connection. */
 export interface CloseReason {
-  readonly code:
-    /** The peer ended its side and everything of ours was sent. */
+  readonly code: /** The peer ended its side and everything of ours was sent. */
     | 'ended'
     /** `close` was called, or a hook returned `close`. */
     | 'closed'

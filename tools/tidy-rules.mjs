@@ -40,6 +40,7 @@ export const RULES = {
 
   clockFiles: {
     'src/base/linux-kernel.ts': 'It is the Kernel that gives all others clock, timers and chance.',
+    'src/base/host-loop.ts': "It is the Kernel's alarm and doorbell.",
   },
 
   ratchet: {},

@@ -1,7 +1,7 @@
 /**
- * What the buffer comparison asks of a receive buffer. A contender gets bytes the way its design allows: `receive` stands
- * for the system call, whose one copy goes straight into a fixed array or a ring, and into the driver's receive buffer
- * for linked blocks. `endTurn` is the return of the hook.
+ * What the buffer comparison asks of a receive buffer. A contender gets bytes the way its design allows: `receive`
+ * stands for the system call, whose one copy goes straight into a fixed array or a ring, and into the driver's receive
+ * buffer for linked blocks. `endTurn` is the return of the hook.
  */
 
 export interface Contender {

@@ -1,6 +1,6 @@
 /**
- * One array for each connection, as evio and most hand-written servers have it: bytes lie in one piece, what is left moves
- * to the front when the end is reached, and the array doubles when it is full. It never shrinks.
+ * One array for each connection, as evio and most hand-written servers have it: bytes lie in one piece, what is left
+ * moves to the front when the end is reached, and the array doubles when it is full. It never shrinks.
  */
 
 import type { Contender, ContenderKind } from './contender.js';

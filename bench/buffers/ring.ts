@@ -1,7 +1,7 @@
 /**
- * A ring for each connection, as gnet's elastic ring without its shared loop buffer: positions run on and are masked, so
- * that what is left never moves; what wraps around is copied when it is asked for in one piece. Doubles when it is full
- * and never shrinks.
+ * A ring for each connection, as gnet's elastic ring without its shared loop buffer: positions run on and are masked,
+ * so that what is left never moves; what wraps around is copied when it is asked for in one piece. Doubles when it
+ * is full and never shrinks.
  */
 
 import type { Contender, ContenderKind } from './contender.js';

@@ -11,15 +11,23 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 
 import type { DescriptorRegistry } from './descriptors.js';
 import { EINPROGRESS, EINTR } from './errno.js';
-import { addressOf, errno, type Libc, loadLibc, pollDescriptor, viewMemory } from './ffi.js';
+import { addressOf, errno, type Libc, loadLibc } from './ffi.js';
+import { HostAlarm, HostDoorbell } from './host-loop.js';
 import type { Alarm, Doorbell, Kernel, Region } from './kernel.js';
 import { EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from './layout.js';
 import * as linux from './linux.js';
+import {
+  allocateRegion,
+  CALL_BYTES_MAX,
+  DATA_OFFSET,
+  MESSAGE_OFFSET,
+  MESSAGE_WORDS,
+  SCRATCH_DATA_BYTES,
+  scratchOfThread,
+  wordsOf,
+} from './linux-memory.js';
 import type { RegionRegistry } from './region-registry.js';
 
-/** More than this in one call would not fit the 32-bit lengths of our prototypes. */
-const CALL_BYTES_MAX = 0x4000_0000;
-const SCRATCH_BYTES = 4096;
 const PAGE_BYTES = 4096;
 const RANDOM_BATCH = 256;
 const EFAULT_RANGE = 'Cannot use memory outside of its region';
@@ -151,7 +159,7 @@ export class LinuxKernel implements Kernel {
       const n = this.#libc.sendBytes(
         fd,
         bytes,
-        byteLength < CALL_BYTES_MAX ? byteLength : CALL_BYTES_MAX,
+        Math.min(byteLength, CALL_BYTES_MAX),
         linux.MSG_NOSIGNAL,
       );
       if (n >= 0) {
@@ -342,7 +350,7 @@ export class LinuxKernel implements Kernel {
   }
 
   doorbell(fd: number, callback: () => void): Doorbell {
-    return new LinuxDoorbell(fd, callback);
+    return new HostDoorbell(fd, callback);
   }
 
   alarm(callback: () => void): Alarm {
@@ -358,7 +366,9 @@ export class LinuxKernel implements Kernel {
   pinThread(cpu: number): number {
     const mask = this.#scratch.bytes.subarray(DATA_OFFSET, DATA_OFFSET + 128);
     if (!Number.isInteger(cpu) || cpu < 0 || cpu >= mask.byteLength * 8) {
-      throw new RangeError(`Cannot pin a thread to CPU ${cpu}: expected 0 to ${mask.byteLength * 8 - 1}`);
+      throw new RangeError(
+        `Cannot pin a thread to CPU ${cpu}: expected 0 to ${mask.byteLength * 8 - 1}`,
+      );
     }
     mask.fill(0);
     mask[cpu >> 3] = 1 << (cpu & 7);
@@ -381,43 +391,6 @@ export class LinuxKernel implements Kernel {
   }
 }
 
-/** Places in the scratch memory. */
-const DATA_OFFSET = 64;
-const MESSAGE_OFFSET = 2048;
-const MESSAGE_WORDS = 14;
-const SCRATCH_DATA_BYTES = MESSAGE_OFFSET - DATA_OFFSET;
-
-let threadScratch: Region | undefined;
-
-/** One scratch region for each thread, for ever: kernels come and go with their reactors. */
-function scratchOfThread(libc: Libc): Region {
-  threadScratch ??= allocateRegion(libc, SCRATCH_BYTES);
-  return threadScratch;
-}
-
-/** Frees what a thread's kernels share. The last thing a worker thread does: no kernel of it may be used after. */
-export function releaseThreadScratch(): void {
-  if (threadScratch !== undefined) {
-    loadLibc().free(threadScratch.address);
-    threadScratch = undefined;
-  }
-}
-
-function allocateRegion(libc: Libc, byteLength: number): Region {
-  if (!Number.isInteger(byteLength) || byteLength <= 0 || byteLength > CALL_BYTES_MAX) {
-    throw new RangeError(`Cannot allocate ${byteLength} bytes: expected 1 to ${CALL_BYTES_MAX}`);
-  }
-  const address = libc.calloc(1, byteLength);
-  if (address === 0) {
-    throw new RangeError(`Cannot allocate ${byteLength} bytes: out of memory`);
-  }
-  return { address, bytes: Buffer.from(viewMemory(address, byteLength)) };
-}
-
-function wordsOf(region: Region): Int32Array {
-  return new Int32Array(region.bytes.buffer, region.bytes.byteOffset, region.bytes.byteLength / 4);
-}
-
 function result(n: number): number {
   return n < 0 ? -errno() : n;
 }
@@ -433,79 +406,5 @@ function attempt(operation: () => void): number {
       throw error;
     }
     return number < 0 ? number : -number;
-  }
-}
-
-class LinuxDoorbell implements Doorbell {
-  readonly #handle: ReturnType<typeof pollDescriptor>;
-  readonly #ring: () => void;
-  #running = true;
-
-  constructor(fd: number, callback: () => void) {
-    this.#ring = callback;
-    this.#handle = pollDescriptor(fd, callback);
-  }
-
-  ref(): void {
-    this.#handle.ref();
-  }
-
-  unref(): void {
-    this.#handle.unref();
-  }
-
-  stop(): void {
-    if (this.#running) {
-      this.#running = false;
-      this.#handle.stop();
-    }
-  }
-
-  start(): void {
-    if (!this.#running) {
-      this.#running = true;
-      this.#handle.start({ readable: true }, this.#ring);
-    }
-  }
-
-  close(): void {
-    this.#handle.close();
-  }
-}
-
-class HostAlarm implements Alarm {
-  readonly #ring: () => void;
-  #timer: NodeJS.Timeout | undefined;
-  #referenced = false;
-
-  constructor(callback: () => void) {
-    this.#ring = callback;
-  }
-
-  set(delayMs: number): void {
-    this.clear();
-    // Node takes delays of up to 2^31 - 1 ms; the caller arms again when woken early.
-    const delay = Math.min(Math.max(1, Math.ceil(delayMs)), 0x7fff_ffff);
-    this.#timer = setTimeout(this.#ring, delay);
-    if (!this.#referenced) {
-      this.#timer.unref();
-    }
-  }
-
-  clear(): void {
-    if (this.#timer !== undefined) {
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-    }
-  }
-
-  ref(): void {
-    this.#referenced = true;
-    this.#timer?.ref();
-  }
-
-  unref(): void {
-    this.#referenced = false;
-    this.#timer?.unref();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Pooled off-heap blocks of one reactor, in sizes of a power of two from 1 KiB to a slab (slabs.ts). A reactor makes one
- * pool and closes it at its end; the buffers and queues of this directory take from it.
+ * Pooled off-heap blocks of one reactor, in sizes of a power of two from 1 KiB to a slab (slabs.ts). A reactor makes
+ * one pool and closes it at its end; the buffers and queues of this directory take from it.
  *
  * - `bytesMax` bounds the bytes that are out. `take` then returns null, which its caller turns into `full`. For what
  *   cannot be refused, such as bytes that the peer has sent already, `takeAnyway` steps over the bound with memory of
@@ -35,7 +35,10 @@ export interface BlockPoolOptions {
   bytesMax?: number;
   /** Bytes of a slab, and of the largest block: a power of two, 64 KiB or more. 1 MiB. */
   slabBytes?: number;
-  /** Idle slabs that keep their pages, at least; an eighth of those in use if that is more. 4. */
+  /**
+   * Idle slabs that keep their pages, at least; an eighth of those in use if that is more. 16: frames of 1 MiB took
+   * five times as long with 4, which were given back and faulted in again for each frame (measured, bench/buffers.ts).
+   */
   slabsReserve?: number;
   /** Guard mode; see above. */
   guard?: boolean;
@@ -98,7 +101,7 @@ export class BlockPool {
   private isClosed = false;
 
   constructor(kernel: BlockKernel, options: BlockPoolOptions = {}) {
-    const { bytesMax = 256 << 20, slabBytes = 1 << 20, slabsReserve = 4, guard = false } = options;
+    const { bytesMax = 256 << 20, slabBytes = 1 << 20, slabsReserve = 16, guard = false } = options;
     if (slabBytes < BLOCK_BYTES_MAX || (slabBytes & (slabBytes - 1)) !== 0) {
       throw new RangeError(`slabBytes is ${slabBytes}; expected a power of two from 65536`);
     }

@@ -11,21 +11,29 @@ import type { Completions, SendVector } from './driver.js';
 import { abort, onHardDeadline, onSent } from './lifecycle.js';
 import type { Listener } from './listener.js';
 import type { ReactorState } from './reactor-state.js';
-import * as counter from './stats.js';
+import { Counter, Hook, type ReactorStats } from './stats.js';
 import { destroyFailed, finalize } from './teardown.js';
 import { USER_TIMER } from './user-timers.js';
+
+const TIMEOUT_COUNTERS = {
+  connect: Counter.timeoutConnect,
+  read: Counter.timeoutRead,
+  write: Counter.timeoutWrite,
+  idle: Counter.timeoutIdle,
+  linger: Counter.timeoutLinger,
+} as const;
 
 export class CompletionRouter implements Completions {
   readonly listeners = new Map<number, Listener>();
   /** Pending connects of dials, by slot: called with 0 or errno. */
   readonly dials = new Map<number, (errno: number) => void>();
   readonly #kernel: Kernel;
-  readonly #stats: counter.ReactorStats;
+  readonly #stats: ReactorStats;
   #state: ReactorState | undefined;
   /** How many listeners may wait for a descriptor or a place. */
   #impaired = 0;
 
-  constructor(kernel: Kernel, stats: counter.ReactorStats) {
+  constructor(kernel: Kernel, stats: ReactorStats) {
     this.#kernel = kernel;
     this.#stats = stats;
   }
@@ -69,8 +77,8 @@ export class CompletionRouter implements Completions {
     const stats = this.#stats;
     const { byteLength } = bytes;
     state.table.bytesReceived[slot] += byteLength;
-    stats.add(counter.BYTES_RECEIVED, byteLength);
-    stats.add(counter.RECEIVES, 1);
+    stats.add(Counter.bytesReceived, byteLength);
+    stats.add(Counter.receives, 1);
     noteReceived(state, slot);
     deliver(state, state.connections[slot]!, bytes);
   }
@@ -104,8 +112,8 @@ export class CompletionRouter implements Completions {
     }
     state.connections[slot] = undefined;
     state.connectionCount -= 1;
-    this.#stats.set(counter.CONNECTIONS, state.connectionCount);
-    this.#stats.add(counter.CLOSED, 1);
+    this.#stats.set(Counter.connections, state.connectionCount);
+    this.#stats.add(Counter.closed, 1);
     const reason = finalize(state, slot);
     reportClose(state, connection, reason);
     connection.slot = ~slot;
@@ -128,18 +136,18 @@ export class CompletionRouter implements Completions {
 
   /** A timer of the wheel. */
   onTimer(payload: number, id: number): void {
-    this.#stats.add(counter.TIMERS_FIRED, 1);
+    this.#stats.add(Counter.timersFired, 1);
     if (payload !== USER_TIMER) {
       this.#onDeadline(payload);
       return;
     }
     const callback = this.state.timerCallbacks.get(id);
     this.state.timerCallbacks.delete(id);
-    this.#stats.enterHook(counter.HOOK_TIMER, -1);
+    this.#stats.enterHook(Hook.timer, -1);
     try {
       callback?.();
     } catch (error) {
-      this.#stats.add(counter.HANDLER_ERRORS, 1);
+      this.#stats.add(Counter.handlerErrors, 1);
       this.state.warn(error);
     }
     this.#stats.leaveHook();
@@ -157,7 +165,7 @@ export class CompletionRouter implements Completions {
       armDeadline(state, slot);
       return;
     }
-    this.#stats.add(counter.TIMEOUTS[kind], 1);
+    this.#stats.add(TIMEOUT_COUNTERS[kind], 1);
     if (kind === 'linger') {
       onHardDeadline(state, connection);
     } else {

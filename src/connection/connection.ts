@@ -250,12 +250,18 @@ function closedReader(owner: ReactorState) {
 
 function checkBytes(method: string, data: unknown): void {
   if (!(data instanceof Uint8Array)) {
-    throw new TypeError(`Cannot ${method}: expected a Uint8Array or a string, got ${typeName(data)}`);
+    throw new TypeError(
+      `Cannot ${method}: expected a Uint8Array or a string, got ${typeName(data)}`,
+    );
   }
 }
 
 function typeName(value: unknown): string {
-  return value === null ? 'null' : typeof value === 'object' ? value.constructor.name : typeof value;
+  return value === null
+    ? 'null'
+    : typeof value === 'object'
+      ? value.constructor.name
+      : typeof value;
 }
 
 function checkTimeout(milliseconds: number): number {

@@ -5,13 +5,7 @@
  */
 
 import type { CloseReason } from '../api.js';
-import {
-  CLOSING,
-  DESTROYED,
-  NO_RECEIVE,
-  QUEUED,
-  TIMED,
-} from './connection-table.js';
+import { CLOSING, DESTROYED, NO_RECEIVE, QUEUED, TIMED } from './connection-table.js';
 import type { ReactorState } from './reactor-state.js';
 
 export type TimeoutKind = NonNullable<CloseReason['timeout']>;

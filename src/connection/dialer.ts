@@ -6,12 +6,7 @@
  */
 
 import type { Connection, DialOptions } from '../api.js';
-import {
-  type Address,
-  decodeSockaddr,
-  encodeSockaddr,
-  parseAddress,
-} from '../base/address.js';
+import { type Address, decodeSockaddr, encodeSockaddr, parseAddress } from '../base/address.js';
 import { ECONNREFUSED, EMFILE, ETIMEDOUT } from '../base/errno.js';
 import { AF_UNIX, IPPROTO_TCP, SOCK_STREAM, TCP_FASTOPEN_CONNECT } from '../base/linux.js';
 import { SystemError } from '../errors.js';
@@ -30,7 +25,9 @@ export async function dial(
 ): Promise<Connection> {
   const address = parseAddress(url);
   if (address.kind === 'fd' || address.kind === 'systemd') {
-    throw new TypeError(`Cannot dial ${url}: expected tcp://, tcp4://, tcp6://, unix:// or unix-abstract://`);
+    throw new TypeError(
+      `Cannot dial ${url}: expected tcp://, tcp4://, tcp6://, unix:// or unix-abstract://`,
+    );
   }
   const profile = profileOf(options);
   const timeoutMs = count(options, 'connectTimeoutMs', 10_000);
@@ -169,7 +166,7 @@ class DialRace {
     if (fd < 0) {
       return this.#note('socket', -fd, target);
     }
-    for (const { level, name, value } of compiledFor(this.#profile, family)) {
+    for (const { level, name, value } of compiledFor(this.#profile, family, 'connecting')) {
       const n = kernel.setSocketOption(fd, level, name, value);
       if (n < 0) {
         kernel.close(fd);

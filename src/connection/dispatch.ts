@@ -35,7 +35,7 @@ import {
   startReceiving,
   unreadBytes,
 } from './read-path.js';
-import * as counter from './stats.js';
+import { Counter, Hook, type HookIndex } from './stats.js';
 import { flush } from './write-path.js';
 
 const NO_BYTES = Buffer.alloc(0);
@@ -66,13 +66,13 @@ export function act(
 
 /** A hook threw: its connection is reset, and the error is its reason. */
 function hookFailed(state: ReactorState, connection: SocketConnection, thrown: unknown): void {
-  state.stats.add(counter.HANDLER_ERRORS, 1);
+  state.stats.add(Counter.handlerErrors, 1);
   const error = thrown instanceof Error ? thrown : new Error(`A hook threw ${String(thrown)}`);
   state.warn(error);
   abort(state, connection, 'handler', error);
 }
 
-function enter(state: ReactorState, connection: SocketConnection, hook: number): void {
+function enter(state: ReactorState, connection: SocketConnection, hook: HookIndex): void {
   state.current = connection;
   state.table.flags[connection.slot] &= ~WROTE;
   state.stats.enterHook(hook, connection.slot);
@@ -99,8 +99,8 @@ export function announce(state: ReactorState, connection: SocketConnection): voi
   const { slot, profile } = connection;
   state.table.flags[slot] |= OPENED;
   if (profile.onOpen !== undefined) {
-    let action: Action | void = undefined;
-    enter(state, connection, counter.HOOK_OPEN);
+    let action: Action | void = undefined as Action | void;
+    enter(state, connection, Hook.onOpen);
     try {
       action = profile.onOpen.call(profile.handler, connection);
     } catch (error) {
@@ -156,8 +156,8 @@ function deliverSlowly(state: ReactorState, connection: SocketConnection, bytes:
 
 function runData(state: ReactorState, connection: SocketConnection, bytes: Buffer): void {
   const { profile } = connection;
-  let action: Action | void = undefined;
-  enter(state, connection, counter.HOOK_DATA);
+  let action: Action | void = undefined as Action | void;
+  enter(state, connection, Hook.onData);
   try {
     action = profile.onData!.call(profile.handler, connection, bytes);
   } catch (error) {
@@ -170,8 +170,8 @@ function runData(state: ReactorState, connection: SocketConnection, bytes: Buffe
 function runReadable(state: ReactorState, connection: SocketConnection): void {
   const { slot, profile } = connection;
   const before = unreadBytes(state, slot);
-  let action: Action | void = undefined;
-  enter(state, connection, counter.HOOK_READABLE);
+  let action: Action | void = undefined as Action | void;
+  enter(state, connection, Hook.onReadable);
   try {
     action = profile.onReadable!.call(profile.handler, connection);
   } catch (error) {
@@ -246,8 +246,8 @@ export function reportEnd(state: ReactorState, connection: SocketConnection): vo
     state.extras.get(slot)?.consumer?.end(undefined);
   }
   if (profile.onEnd !== undefined && (state.table.flags[slot] & CLOSING) === 0) {
-    let action: Action | void = undefined;
-    enter(state, connection, counter.HOOK_END);
+    let action: Action | void = undefined as Action | void;
+    enter(state, connection, Hook.onEnd);
     try {
       action = profile.onEnd.call(profile.handler, connection);
     } catch (error) {
@@ -271,8 +271,8 @@ export function dispatchDrained(state: ReactorState): void {
       resolveDrained(state, slot);
     }
     if (profile.onDrain !== undefined && (state.table.flags[slot] & CLOSING) === 0) {
-      let action: Action | void = undefined;
-      enter(state, connection, counter.HOOK_DRAIN);
+      let action: Action | void = undefined as Action | void;
+      enter(state, connection, Hook.onDrain);
       try {
         action = profile.onDrain.call(profile.handler, connection);
       } catch (error) {
@@ -324,7 +324,7 @@ function flushOne(state: ReactorState, connection: SocketConnection): void {
 }
 
 function runBeforeWrite(state: ReactorState, profile: Profile, connection: SocketConnection): void {
-  enter(state, connection, counter.HOOK_BEFORE_WRITE);
+  enter(state, connection, Hook.onBeforeWrite);
   try {
     profile.onBeforeWrite!.call(profile.handler, connection);
   } catch (error) {
@@ -344,12 +344,12 @@ export function reportClose(
   if (profile.onClose === undefined) {
     return;
   }
-  let action: Action | void = undefined;
-  state.stats.enterHook(counter.HOOK_CLOSE, -1);
+  let action: Action | void = undefined as Action | void;
+  state.stats.enterHook(Hook.onClose, -1);
   try {
     action = profile.onClose.call(profile.handler, connection, reason);
   } catch (error) {
-    state.stats.add(counter.HANDLER_ERRORS, 1);
+    state.stats.add(Counter.handlerErrors, 1);
     state.warn(error);
   }
   state.stats.leaveHook();

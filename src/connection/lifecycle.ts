@@ -76,7 +76,10 @@ function endSending(state: ReactorState, connection: SocketConnection): void {
 export function finishSending(state: ReactorState, slot: number): void {
   const { table } = state;
   const flags = table.flags[slot];
-  if ((flags & (END_WANTED | QUEUED | SENDING | SEND_ENDED | DESTROYED | CONNECTING)) !== END_WANTED) {
+  if (
+    (flags & (END_WANTED | QUEUED | SENDING | SEND_ENDED | DESTROYED | CONNECTING)) !==
+    END_WANTED
+  ) {
     return;
   }
   const n = state.driver.shutdown(slot);

@@ -289,18 +289,17 @@ export class LinkedBuffer extends BlockChain {
 
   /** Takes the last node, which is `node`, out of the chain; its reference is the caller's again. */
   private unlinkTail(node: Block): void {
-    const byteLength = this.byteLength - (node.end - node.start);
-    if (this.head === node) {
+    let previous = this.head!;
+    if (previous === node) {
       this.forget();
       return;
     }
-    let previous = this.head!;
     while (previous.next !== node) {
       previous = previous.next!;
     }
     previous.next = null;
     this.tail = previous;
-    this.byteLength = byteLength;
+    this.byteLength -= node.end - node.start;
   }
 
   private refuseBorrowed(): void {

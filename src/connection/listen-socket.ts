@@ -3,6 +3,7 @@
  * exists already (an inherited descriptor, systemd's socket activation). Control plane: it throws.
  */
 
+import type { ListenerOptions, SocketOptions } from '../api.js';
 import { type Address, decodeSockaddr, encodeSockaddr } from '../base/address.js';
 import { EADDRINUSE, EAGAIN, ECONNREFUSED, EINPROGRESS, EINVAL } from '../base/errno.js';
 import type { Kernel } from '../base/kernel.js';
@@ -16,7 +17,6 @@ import {
   SOL_SOCKET,
   SOMAXCONN,
 } from '../base/linux.js';
-import type { ListenerOptions, SocketOptions } from '../api.js';
 import { MillraceError, SystemError } from '../errors.js';
 import { compileListenerOptions } from './socket-options.js';
 
@@ -126,7 +126,11 @@ function takeOver(kernel: Kernel, fd: number): ListenSocket {
   const isStream = value[0] === SOCK_STREAM;
   expect('getsockopt', kernel.getSocketOption(fd, SOL_SOCKET, SO_ACCEPTCONN, value), url);
   if (!isStream || value[0] !== 1) {
-    throw new SystemError('listen on a descriptor that is not a listening stream socket', EINVAL, url);
+    throw new SystemError(
+      'listen on a descriptor that is not a listening stream socket',
+      EINVAL,
+      url,
+    );
   }
   expect('fcntl', kernel.adopt(fd), url);
   const name = new Uint8Array(128);

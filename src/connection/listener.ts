@@ -13,7 +13,7 @@ import { SystemError } from '../errors.js';
 import type { ListenSocket } from './listen-socket.js';
 import type { Profile } from './profile.js';
 import type { ReactorState } from './reactor-state.js';
-import * as counter from './stats.js';
+import { Counter } from './stats.js';
 import { setUserTimer } from './user-timers.js';
 
 /** HAProxy's pause when descriptors run out. */
@@ -106,11 +106,11 @@ export class Listener {
 
   onAccepted(fd: number): void {
     if (this.#isShedding) {
-      this.#shed(fd, counter.REFUSED_DESCRIPTOR_LIMIT);
+      this.#shed(fd, Counter.refusedDescriptorLimit);
     } else if (!this.#receiver(fd, this)) {
-      this.#shed(fd, counter.REFUSED_CONNECTIONS_MAX);
+      this.#shed(fd, Counter.refusedConnectionsMax);
     } else {
-      this.#state.stats.add(counter.ACCEPTED, 1);
+      this.#state.stats.add(Counter.accepted, 1);
     }
   }
 

@@ -65,7 +65,9 @@ export class Profile {
     this.whenFull = WHEN_FULL[options.whenFull ?? 'refuse'] ?? -1;
     if (this.whenFull < 0) {
       const expected = Object.keys(WHEN_FULL).join(', ');
-      throw new TypeError(`Unknown whenFull ${String(options.whenFull)}: expected one of ${expected}`);
+      throw new TypeError(
+        `Unknown whenFull ${String(options.whenFull)}: expected one of ${expected}`,
+      );
     }
     if (this.lowWaterMark > this.highWaterMark) {
       throw new RangeError(
@@ -97,7 +99,9 @@ const HOOKS = [
 /** Throws TypeError for what is not a handler. */
 export function checkHandler(handler: Handler): void {
   if (typeof handler !== 'object' || handler === null) {
-    throw new TypeError(`Expected a handler object with hooks such as onData, got ${String(handler)}`);
+    throw new TypeError(
+      `Expected a handler object with hooks such as onData, got ${String(handler)}`,
+    );
   }
   for (const name of HOOKS) {
     if (handler[name] !== undefined && typeof handler[name] !== 'function') {
@@ -120,7 +124,9 @@ export function count<Name extends string>(
     return fallback;
   }
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 0xffff_ffff) {
-    throw new RangeError(`Expected ${name} to be an integer from 0 to 4294967295, got ${String(value)}`);
+    throw new RangeError(
+      `Expected ${name} to be an integer from 0 to 4294967295, got ${String(value)}`,
+    );
   }
   return value;
 }

@@ -50,6 +50,8 @@ export interface ReactorState {
   /** Connections that fell below their low-water mark. */
   drainList: SocketConnection[];
   connectionCount: number;
+  /** Bytes in all write queues. */
+  queuedBytes: number;
   /** Milliseconds, read at the start of the turn. */
   now: number;
   inTurn: boolean;

@@ -9,35 +9,28 @@
 import type { Connection, DialOptions, Handler, Reactor as ReactorFace } from '../api.js';
 import type { Kernel } from '../base/kernel.js';
 import { BlockPool } from './block-pool.js';
+import { CompletionRouter } from './completion-router.js';
 import { SocketConnection } from './connection.js';
 import {
-  ConnectionTable,
   CONNECTING,
+  ConnectionTable,
   DESTROYED,
   generationOfId,
   OPENED,
   slotOfId,
 } from './connection-table.js';
-import { CompletionRouter } from './completion-router.js';
 import { resetDeadlines, setActivityTimeouts } from './deadlines.js';
+import { applyProfile } from './descriptor-options.js';
 import { dial, NO_SLOT } from './dialer.js';
-import {
-  act,
-  announce,
-  dispatchDrained,
-  dispatchFlushes,
-  dispatchReady,
-} from './dispatch.js';
+import { act, announce, dispatchDrained, dispatchFlushes, dispatchReady } from './dispatch.js';
 import type { Driver, DriverFactory } from './driver.js';
 import { EventLoop } from './event-loop.js';
 import { abort, close } from './lifecycle.js';
 import type { ListenSocket } from './listen-socket.js';
 import { Listener, type Receiver, Reserve } from './listener.js';
-import { checkHandler, Profile } from './profile.js';
-import { applyProfile } from './descriptor-options.js';
+import { checkHandler, type Profile } from './profile.js';
 import type { ReactorState } from './reactor-state.js';
-import * as counter from './stats.js';
-import type { ReactorStats } from './stats.js';
+import { Counter, Hook, type ReactorStats } from './stats.js';
 import { ConnectionReader } from './stream.js';
 import { TimerWheel } from './timer-wheel.js';
 import { clearUserTimer, setUserTimer } from './user-timers.js';
@@ -158,6 +151,7 @@ export class Reactor implements ReactorFace {
       readyList: [],
       drainList: [],
       connectionCount: 0,
+      queuedBytes: 0,
       now,
       inTurn: false,
       current: undefined,
@@ -289,11 +283,11 @@ export class Reactor implements ReactorFace {
       return;
     }
     let answer: unknown;
-    this.stats.enterHook(counter.HOOK_TICK, -1);
+    this.stats.enterHook(Hook.onTick, -1);
     try {
       answer = handler.onTick(this);
     } catch (error) {
-      this.stats.add(counter.HANDLER_ERRORS, 1);
+      this.stats.add(Counter.handlerErrors, 1);
       this.#warn(error);
     }
     this.stats.leaveHook();
@@ -337,11 +331,11 @@ export class Reactor implements ReactorFace {
     if (handler.onMessage === undefined) {
       return;
     }
-    this.stats.enterHook(counter.HOOK_MESSAGE, -1);
+    this.stats.enterHook(Hook.onMessage, -1);
     try {
       handler.onMessage(this, bytes, from);
     } catch (error) {
-      this.stats.add(counter.HANDLER_ERRORS, 1);
+      this.stats.add(Counter.handlerErrors, 1);
       this.#warn(error);
     }
     this.stats.leaveHook();
@@ -425,7 +419,7 @@ export class Reactor implements ReactorFace {
     this.state.table.flags[slot] = 0;
     const connection = this.#install(slot, profile);
     connection.context = context;
-    this.stats.add(counter.DIALED, 1);
+    this.stats.add(Counter.dialed, 1);
     announce(this.state, connection);
     return connection;
   }
@@ -446,8 +440,8 @@ export class Reactor implements ReactorFace {
       setActivityTimeouts(state, slot, profile.readTimeoutMs, profile.idleTimeoutMs);
     }
     this.state.connectionCount += 1;
-    this.stats.set(counter.CONNECTIONS, this.state.connectionCount);
-    this.stats.add(counter.OPENED, 1);
+    this.stats.set(Counter.connections, this.state.connectionCount);
+    this.stats.add(Counter.opened, 1);
     if (this.#isHeldByConnections) {
       this.#syncRef();
     }
@@ -541,12 +535,16 @@ export class Reactor implements ReactorFace {
     state.inTurn = false;
     const endedAt = this.#options.kernel.now();
     this.#syncStats();
-    stats.endTurn(handled, endedAt - startedAt, startedAt - this.#lastTurnEnd, this.#wasBusy);
+    this.#recordTurn(handled, startedAt, endedAt);
     this.#lastTurnEnd = endedAt;
     if (this.#isHeldByConnections) {
       this.#syncRef();
     }
-    if (this.state.connectionCount === 0 && this.#idleWaiters.length > 0 && this.#router.dials.size === 0) {
+    if (
+      this.state.connectionCount === 0 &&
+      this.#idleWaiters.length > 0 &&
+      this.#router.dials.size === 0
+    ) {
       for (const resolve of this.#idleWaiters.splice(0)) {
         resolve();
       }
@@ -561,15 +559,30 @@ export class Reactor implements ReactorFace {
     return this.#wasBusy && !this.#isClosed;
   }
 
+  #recordTurn(handled: number, startedAt: number, endedAt: number): void {
+    const { stats } = this;
+    stats.endTurn();
+    stats.add(Counter.turns, 1);
+    if (handled > 0) {
+      stats.add(Counter.events, handled);
+      stats.batchSize.record(handled);
+      stats.turnMicroseconds.record((endedAt - startedAt) * 1000);
+    }
+    if (this.#wasBusy) {
+      // Another turn was asked for when the last one ended: this is what the rest of the thread took.
+      stats.loopLagMicroseconds.record((startedAt - this.#lastTurnEnd) * 1000);
+    }
+  }
+
   /** Figures that are kept elsewhere. */
   #syncStats(): void {
     const { stats, state } = this;
     const { calls, staleEvents, acceptErrors } = this.#driver.counters;
-    stats.set(counter.DRIVER_CALLS, calls);
-    stats.set(counter.STALE_EVENTS, staleEvents);
-    stats.set(counter.ACCEPT_ERRORS, acceptErrors);
-    stats.set(counter.QUEUED_CONNECTIONS, state.queues.size);
-    stats.set(counter.BLOCK_BYTES, state.pool.usedBytes);
+    stats.set(Counter.driverCalls, calls);
+    stats.set(Counter.staleEvents, staleEvents);
+    stats.set(Counter.acceptErrors, acceptErrors);
+    stats.set(Counter.queuedBytes, state.queuedBytes);
+    stats.set(Counter.blockBytes, state.pool.usedBytes);
   }
 
   #runTasks(): boolean {
@@ -580,7 +593,7 @@ export class Reactor implements ReactorFace {
     const batch = tasks.length <= TASK_BUDGET ? tasks : tasks.slice(0, TASK_BUDGET);
     this.#tasks = tasks.length <= TASK_BUDGET ? [] : tasks.slice(TASK_BUDGET);
     for (const task of batch) {
-      this.stats.enterHook(counter.HOOK_TASK, -1);
+      this.stats.enterHook(Hook.task, -1);
       try {
         task(this);
       } catch (error) {

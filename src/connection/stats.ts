@@ -1,263 +1,286 @@
 /**
- * What a reactor counts, in a SharedArrayBuffer: written by its thread alone, read by any thread without a lock.
+ * What a reactor counts: one SharedArrayBuffer for each reactor, written by its thread, read by any without a lock. The
+ * reactor's paths call `add` and `record`; the acceptor reads `connections` to balance, the watchdog the activity cells,
+ * `Server.stats` all of it.
  *
- * Counters are 64-bit floats in aligned memory. On the 64-bit platforms we run on such a store is one instruction, so a
- * reader sees the value before or after it and never half of it; exact up to 2^53.
+ * - One writer: the owner adds without atomic operations, which would cost more than what is counted.
+ * - No torn reads: each counter is one aligned double, and V8 reads and writes those with one 64-bit instruction on the
+ *   platforms we run on (x86-64 and arm64), which the processor does not divide. The language does not promise it, which
+ *   is why `test/connection/stats.test.ts` looks for it.
+ * - A reader may see counters of different moments, such as a connection that is counted in `accepted` and not yet in
+ *   `connections`. None of them is used for a decision that has to be exact.
+ * - When a reactor is replaced, its successor goes on with the same memory: totals stay, gauges start again.
  */
 
-import { Histogram, type HistogramSnapshot } from './histogram.js';
+import {
+  combineHistograms,
+  HISTOGRAM_LENGTH,
+  Histogram,
+  type HistogramSnapshot,
+} from './histogram.js';
 
 export type { HistogramSnapshot } from './histogram.js';
 
-/** Names of the counters, in the order of their cells. */
-const NAMES = [
-  'connections',
-  'opened',
-  'accepted',
-  'adopted',
-  'dialed',
-  'closed',
-  'bytesReceived',
-  'bytesSent',
-  'receives',
-  'sends',
-  'writesQueued',
-  'driverCalls',
-  'events',
-  'turns',
-  'staleEvents',
-  'timersFired',
-  'mailboxMessages',
-  'handlerErrors',
-  'queuedConnections',
-  'blockBytes',
-  'acceptErrors',
-  'refusedDescriptorLimit',
-  'refusedConnectionsMax',
-  'refusedWriteFull',
-  'refusedWriteOverflow',
-  'refusedMailboxFull',
-  'timeoutConnect',
-  'timeoutRead',
-  'timeoutWrite',
-  'timeoutIdle',
-  'timeoutLinger',
-] as const;
+/** Counters by name: their place in the memory. The names are those of a snapshot. */
+export const Counter = {
+  // Gauges: they go up and down.
+  /** Open connections now. */
+  connections: 0,
+  /** Bytes in write queues now. */
+  queuedBytes: 1,
+  /** Off-heap bytes held for buffers now. */
+  blockBytes: 2,
 
-export type CounterName = (typeof NAMES)[number];
+  // Totals since the start.
+  /** Connections that were announced to the handler. */
+  opened: 3,
+  /** Taken from a listener of this reactor. */
+  accepted: 4,
+  dialed: 5,
+  closed: 6,
+  bytesReceived: 7,
+  bytesSent: 8,
+  /** Receive and send completions. */
+  receives: 9,
+  sends: 10,
+  /** Writes that the kernel did not take at once. */
+  writesQueued: 11,
+  /** System calls of the driver, and events that it reported. */
+  driverCalls: 12,
+  events: 13,
+  turns: 14,
+  handlerErrors: 15,
+  timersFired: 16,
+  mailboxMessages: 17,
 
-function cell(name: CounterName): number {
-  return NAMES.indexOf(name);
-}
+  // Refusals, by the bound that was met.
+  /** No descriptor was left for a connection. */
+  refusedDescriptorLimit: 18,
+  refusedConnectionsMax: 19,
+  /** A write answered `full`. */
+  refusedWriteFull: 20,
+  /** Connections closed since their write queue passed its cap. */
+  refusedWriteOverflow: 21,
+  refusedMailboxFull: 22,
+  acceptErrors: 23,
 
-/** Gauges: what is there now. */
-export const CONNECTIONS: number = cell('connections');
-/** Connections with a write queue. */
-export const QUEUED_CONNECTIONS: number = cell('queuedConnections');
-/** Bytes of pooled memory in use by write queues and readers. */
-export const BLOCK_BYTES: number = cell('blockBytes');
-/** Counters: what has happened. */
-export const OPENED: number = cell('opened');
-export const ACCEPTED: number = cell('accepted');
-/** Descriptors taken out of the mailbox. */
-export const ADOPTED: number = cell('adopted');
-export const DIALED: number = cell('dialed');
-export const CLOSED: number = cell('closed');
-export const BYTES_RECEIVED: number = cell('bytesReceived');
-export const BYTES_SENT: number = cell('bytesSent');
-export const RECEIVES: number = cell('receives');
-export const SENDS: number = cell('sends');
-export const WRITES_QUEUED: number = cell('writesQueued');
-export const DRIVER_CALLS: number = cell('driverCalls');
-export const EVENTS: number = cell('events');
-export const TURNS: number = cell('turns');
-export const STALE_EVENTS: number = cell('staleEvents');
-export const TIMERS_FIRED: number = cell('timersFired');
-export const MAILBOX_MESSAGES: number = cell('mailboxMessages');
-export const HANDLER_ERRORS: number = cell('handlerErrors');
-export const ACCEPT_ERRORS: number = cell('acceptErrors');
-export const REFUSED_DESCRIPTOR_LIMIT: number = cell('refusedDescriptorLimit');
-export const REFUSED_CONNECTIONS_MAX: number = cell('refusedConnectionsMax');
-export const REFUSED_WRITE_FULL: number = cell('refusedWriteFull');
-export const REFUSED_WRITE_OVERFLOW: number = cell('refusedWriteOverflow');
-export const REFUSED_MAILBOX_FULL: number = cell('refusedMailboxFull');
-/** By kind of deadline. */
-export const TIMEOUTS: Readonly<Record<'connect' | 'read' | 'write' | 'idle' | 'linger', number>> = {
-  connect: cell('timeoutConnect'),
-  read: cell('timeoutRead'),
-  write: cell('timeoutWrite'),
-  idle: cell('timeoutIdle'),
-  linger: cell('timeoutLinger'),
-};
+  // Connections that were ended by a deadline.
+  timeoutConnect: 24,
+  timeoutRead: 25,
+  timeoutWrite: 26,
+  timeoutIdle: 27,
+  timeoutLinger: 28,
 
-/** What a reactor is doing, for the watchdog. */
-const HOOKS = [
-  '',
-  'onOpen',
-  'onData',
-  'onReadable',
-  'onDrain',
-  'onEnd',
-  'onClose',
-  'onTick',
-  'onBeforeWrite',
-  'onMessage',
-  'a timer',
-  'a task',
-];
-export const HOOK_OPEN = 1;
-export const HOOK_DATA = 2;
-export const HOOK_READABLE = 3;
-export const HOOK_DRAIN = 4;
-export const HOOK_END = 5;
-export const HOOK_CLOSE = 6;
-export const HOOK_TICK = 7;
-export const HOOK_BEFORE_WRITE = 8;
-export const HOOK_MESSAGE = 9;
-export const HOOK_TIMER = 10;
-export const HOOK_TASK = 11;
+  /** Events of a descriptor's former use, dropped. */
+  staleEvents: 29,
+  /** Descriptors that another reactor accepted and this one took out of its mailbox. */
+  adopted: 30,
+} as const;
 
-/** The name of a hook as the user knows it; empty outside of any. */
-export function hookName(hook: number): string {
-  return HOOKS[hook] ?? '';
-}
+export type CounterName = keyof typeof Counter;
+/** The place of a counter. */
+export type CounterIndex = (typeof Counter)[CounterName];
 
-const COUNTER_CELLS = 64;
-const TURN_STARTED_AT = 62;
-const COUNTER_BYTES = COUNTER_CELLS * 8;
-/** Two words after the counters: hook and slot. */
-const ACTIVITY_BYTES = 64;
-const HISTOGRAMS_AT = COUNTER_BYTES + ACTIVITY_BYTES;
+/** What a reactor's thread is doing, for the watchdog. */
+export const Hook = {
+  none: 0,
+  onBoot: 1,
+  onOpen: 2,
+  onData: 3,
+  onReadable: 4,
+  onDrain: 5,
+  onEnd: 6,
+  onClose: 7,
+  onTick: 8,
+  onBeforeWrite: 9,
+  onMessage: 10,
+  onShutdown: 11,
+  task: 12,
+  timer: 13,
+  callback: 14,
+} as const;
 
-export interface ReactorSnapshot extends Readonly<Record<CounterName, number>> {
-  /** Events in one batch, of turns that had any. */
+export type HookName = keyof typeof Hook;
+export type HookIndex = (typeof Hook)[HookName];
+
+const COUNTER_NAMES = Object.keys(Counter) as CounterName[];
+const HOOK_NAMES = Object.keys(Hook) as HookName[];
+const GAUGES = [Counter.connections, Counter.queuedBytes, Counter.blockBytes] as const;
+
+// The memory, in doubles; the activity words are 32 bits wide and share the first cache line, of 8 doubles.
+const TURN_STARTED = 0;
+const HOOK_WORD = 2;
+const SLOT_WORD = 3;
+const COUNTERS = 8;
+const HISTOGRAMS = COUNTERS + Math.ceil(COUNTER_NAMES.length / 8) * 8;
+const HISTOGRAM_COUNT = 3;
+const LENGTH = HISTOGRAMS + HISTOGRAM_COUNT * HISTOGRAM_LENGTH;
+
+/** All counters by their names; see `Counter`. */
+export type CounterValues = { readonly [Name in CounterName]: number };
+
+/** Counters and histograms at one time. Plain data: it can be cloned, printed and sent. */
+export interface StatsSnapshot extends CounterValues {
+  /** Events handled in one turn. */
   readonly batchSize: HistogramSnapshot;
-  /** Microseconds of one turn. */
-  readonly turnMicros: HistogramSnapshot;
-  /** Microseconds between two turns while there is work: what the rest of the thread takes. */
-  readonly lagMicros: HistogramSnapshot;
+  /** How long a turn took. */
+  readonly turnMicroseconds: HistogramSnapshot;
+  /** How late the host's loop called the reactor. */
+  readonly loopLagMicroseconds: HistogramSnapshot;
 }
 
+export interface ReactorSnapshot extends StatsSnapshot {
+  readonly index: number;
+  /** When the running turn began, in milliseconds of the kernel's clock; 0 outside of turns. */
+  readonly turnStartedAt: number;
+  /** The hook of the handler that runs. */
+  readonly hook: HookName;
+  /** The slot of the connection whose hook runs; -1 for none. */
+  readonly slot: number;
+}
+
+/** `Server.stats`: read at the time of access. */
 export interface ServerStats {
   /** Sums over all reactors. */
-  readonly totals: Readonly<Record<CounterName, number>>;
+  readonly totals: StatsSnapshot;
   readonly reactors: readonly ReactorSnapshot[];
 }
 
 export class ReactorStats {
+  /** The memory, to be passed to other threads. */
   readonly buffer: SharedArrayBuffer;
   readonly batchSize: Histogram;
-  readonly turnMicros: Histogram;
-  readonly lagMicros: Histogram;
-  readonly #cells: Float64Array;
+  readonly turnMicroseconds: Histogram;
+  readonly loopLagMicroseconds: Histogram;
+  readonly #counters: Float64Array;
+  readonly #turn: Float64Array;
   readonly #activity: Int32Array;
 
-  private constructor(buffer: SharedArrayBuffer) {
-    this.buffer = buffer;
-    this.#cells = new Float64Array(buffer, 0, COUNTER_CELLS);
-    this.#activity = new Int32Array(buffer, COUNTER_BYTES, ACTIVITY_BYTES / 4);
-    this.batchSize = new Histogram(buffer, HISTOGRAMS_AT);
-    this.turnMicros = new Histogram(buffer, HISTOGRAMS_AT + Histogram.BYTES);
-    this.lagMicros = new Histogram(buffer, HISTOGRAMS_AT + 2 * Histogram.BYTES);
-  }
-
   static create(): ReactorStats {
-    return new ReactorStats(new SharedArrayBuffer(HISTOGRAMS_AT + 3 * Histogram.BYTES));
+    const stats = new ReactorStats(new SharedArrayBuffer(LENGTH * 8));
+    stats.reset();
+    return stats;
   }
 
+  /** The counters of another thread's reactor. Throws TypeError for memory that is none. */
   static from(buffer: SharedArrayBuffer): ReactorStats {
     return new ReactorStats(buffer);
   }
 
+  private constructor(buffer: SharedArrayBuffer) {
+    if (!(buffer instanceof SharedArrayBuffer) || buffer.byteLength !== LENGTH * 8) {
+      throw new TypeError('This is not the memory of ReactorStats.create');
+    }
+    const histogram = (i: number): Histogram => {
+      const start = HISTOGRAMS + i * HISTOGRAM_LENGTH;
+      return new Histogram(new Float64Array(buffer, start * 8, HISTOGRAM_LENGTH));
+    };
+    this.buffer = buffer;
+    this.#turn = new Float64Array(buffer, TURN_STARTED * 8, 1);
+    this.#activity = new Int32Array(buffer, 0, COUNTERS * 2);
+    this.#counters = new Float64Array(buffer, COUNTERS * 8, COUNTER_NAMES.length);
+    this.batchSize = histogram(0);
+    this.turnMicroseconds = histogram(1);
+    this.loopLagMicroseconds = histogram(2);
+  }
+
+  // The owner's thread.
+
+  /** Adds to a counter, a value of `Counter`; `n` below 0 only for a gauge. */
   add(counter: number, n: number): void {
-    this.#cells[counter] += n;
+    this.#counters[counter] += n;
   }
 
-  set(counter: number, n: number): void {
-    this.#cells[counter] = n;
+  set(counter: number, value: number): void {
+    this.#counters[counter] = value;
   }
 
-  get(counter: number): number {
-    return this.#cells[counter];
+  /** A turn began: the watchdog counts from `nowMs` until `endTurn`. */
+  beginTurn(nowMs: number): void {
+    this.#turn[0] = nowMs;
   }
 
+  endTurn(): void {
+    this.#turn[0] = 0;
+  }
+
+  /** The user's code is entered (`hook` of `Hook`), for the connection in `slot` or -1. Plain stores: a watchdog looks again anyway. */
   enterHook(hook: number, slot: number): void {
-    this.#activity[1] = slot;
-    this.#activity[0] = hook;
+    this.#activity[HOOK_WORD] = hook;
+    this.#activity[SLOT_WORD] = slot;
   }
 
   leaveHook(): void {
-    this.#activity[0] = 0;
+    this.#activity[HOOK_WORD] = Hook.none;
+    this.#activity[SLOT_WORD] = -1;
   }
 
-  get currentHook(): number {
-    return this.#activity[0];
-  }
-
-  get currentSlot(): number {
-    return this.#activity[1];
-  }
-
-  /** `now` in milliseconds of the kernel's clock, which all threads share. */
-  beginTurn(now: number): void {
-    this.#cells[TURN_STARTED_AT] = now;
-  }
-
-  /** `lagMs` counts only if another turn had been asked for already. */
-  endTurn(events: number, turnMs: number, lagMs: number, wasBusy: boolean): void {
-    this.#cells[TURNS] += 1;
-    this.#cells[TURN_STARTED_AT] = 0;
-    if (events > 0) {
-      this.#cells[EVENTS] += events;
-      this.batchSize.record(events);
-      this.turnMicros.record(turnMs * 1000);
+  /** Sets the gauges and the activity of a dead reactor back, before its successor starts. */
+  reset(): void {
+    for (const gauge of GAUGES) {
+      this.#counters[gauge] = 0;
     }
-    if (wasBusy) {
-      this.lagMicros.record(lagMs * 1000);
-    }
+    this.endTurn();
+    this.leaveHook();
   }
 
-  /** When the turn began that the reactor is in; 0 outside of one. */
+  // Any thread.
+
+  get(counter: number): number {
+    return this.#counters[counter];
+  }
+
+  /** In milliseconds of the kernel's clock; 0 outside of turns. */
   get turnStartedAt(): number {
-    return this.#cells[TURN_STARTED_AT];
+    return this.#turn[0];
   }
 
-  get turnCount(): number {
-    return this.#cells[TURNS];
+  get hook(): HookName {
+    return HOOK_NAMES[this.#activity[HOOK_WORD]] ?? 'none';
   }
 
-  /** The reactor is gone with all it had: gauges go to zero, counters stay. */
-  resetGauges(): void {
-    this.#cells[CONNECTIONS] = 0;
-    this.#cells[QUEUED_CONNECTIONS] = 0;
-    this.#cells[BLOCK_BYTES] = 0;
-    this.#cells[TURN_STARTED_AT] = 0;
-    this.#activity.fill(0);
+  /** -1 for none. */
+  get slot(): number {
+    return this.#activity[SLOT_WORD];
   }
 
-  snapshot(): ReactorSnapshot {
+  /** A copy of everything, as that of reactor `index`. */
+  snapshot(index: number): ReactorSnapshot {
     return {
-      ...this.counters(),
+      index,
+      turnStartedAt: this.turnStartedAt,
+      hook: this.hook,
+      slot: this.slot,
+      ...countersFrom((i) => this.#counters[i]),
       batchSize: this.batchSize.snapshot(),
-      turnMicros: this.turnMicros.snapshot(),
-      lagMicros: this.lagMicros.snapshot(),
+      turnMicroseconds: this.turnMicroseconds.snapshot(),
+      loopLagMicroseconds: this.loopLagMicroseconds.snapshot(),
     };
-  }
-
-  counters(): Record<CounterName, number> {
-    const counters = {} as Record<CounterName, number>;
-    for (let i = 0; i < NAMES.length; i += 1) {
-      counters[NAMES[i]] = this.#cells[i];
-    }
-    return counters;
   }
 }
 
-export function combineStats(list: readonly ReactorStats[]): ServerStats {
-  const reactors = list.map((stats) => stats.snapshot());
-  const totals = {} as Record<CounterName, number>;
-  for (const name of NAMES) {
-    totals[name] = reactors.reduce((sum, snapshot) => sum + snapshot[name], 0);
+/** The sums and the joint histograms of several snapshots. */
+export function combine(snapshots: readonly StatsSnapshot[]): StatsSnapshot {
+  const sum = (i: number): number =>
+    snapshots.reduce((total, snapshot) => total + snapshot[COUNTER_NAMES[i]], 0);
+  return {
+    ...countersFrom(sum),
+    batchSize: combineHistograms(snapshots.map((one) => one.batchSize)),
+    turnMicroseconds: combineHistograms(snapshots.map((one) => one.turnMicroseconds)),
+    loopLagMicroseconds: combineHistograms(snapshots.map((one) => one.loopLagMicroseconds)),
+  };
+}
+
+/** The present state of a server's reactors, in their order. */
+export function serverStats(reactors: readonly ReactorStats[]): ServerStats {
+  const snapshots = reactors.map((reactor, index) => reactor.snapshot(index));
+  return { totals: combine(snapshots), reactors: snapshots };
+}
+
+function countersFrom(valueAt: (i: number) => number): CounterValues {
+  const values = {} as Record<CounterName, number>;
+  for (const [i, name] of COUNTER_NAMES.entries()) {
+    values[name] = valueAt(i);
   }
-  return { totals, reactors };
+  return values;
 }

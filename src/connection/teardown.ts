@@ -8,7 +8,15 @@ import type { CloseReason } from '../api.js';
 import { ECONNRESET, EPIPE } from '../base/errno.js';
 import { SystemError } from '../errors.js';
 import type { SocketConnection } from './connection.js';
-import { CLOSING, DESTROYED, HAS_EXTRAS, HAS_READER, HELD, QUEUED, SEND_ENDED } from './connection-table.js';
+import {
+  CLOSING,
+  DESTROYED,
+  HAS_EXTRAS,
+  HAS_READER,
+  HELD,
+  QUEUED,
+  SEND_ENDED,
+} from './connection-table.js';
 import { clearDeadline } from './deadlines.js';
 import type { ReactorState, Teardown } from './reactor-state.js';
 
@@ -84,6 +92,7 @@ export function finalize(state: ReactorState, slot: number): CloseReason {
     const queue = state.queues.get(slot)!;
     state.queues.delete(slot);
     table.flags[slot] &= ~QUEUED;
+    state.queuedBytes -= queue.byteLength;
     queue.clear();
     state.spareQueues.push(queue);
   }

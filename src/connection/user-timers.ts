@@ -15,7 +15,11 @@ export const USER_TIMER = -1;
 /** Longer than this is most likely an error in units: 2^36 ms are two years. */
 const DELAY_MAX = 2 ** 36;
 
-export function setUserTimer(state: ReactorState, milliseconds: number, callback: () => void): number {
+export function setUserTimer(
+  state: ReactorState,
+  milliseconds: number,
+  callback: () => void,
+): number {
   if (typeof milliseconds !== 'number' || !(milliseconds >= 0 && milliseconds <= DELAY_MAX)) {
     throw new RangeError(`Expected a delay of 0 to ${DELAY_MAX} ms, got ${String(milliseconds)}`);
   }

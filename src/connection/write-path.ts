@@ -30,7 +30,7 @@ import { extrasOf } from './extras.js';
 import type { LinkedBuffer } from './linked-buffer.js';
 import { WHEN_FULL_CLOSE, WHEN_FULL_PAUSE_SOURCE } from './profile.js';
 import type { ReactorState } from './reactor-state.js';
-import * as counter from './stats.js';
+import { Counter } from './stats.js';
 import { destroy, destroyFailed, noteReason } from './teardown.js';
 import { WriteQueue } from './write-queue.js';
 
@@ -86,7 +86,7 @@ export function writev(
   }
   const queue = queueOf(state, slot);
   for (const piece of pieces) {
-    appendCopy(queue, piece, 0);
+    appendCopy(state, queue, piece, 0);
   }
   return afterEnqueue(state, connection);
 }
@@ -102,6 +102,7 @@ export function writeOwned(
   if (refusal !== undefined) {
     return refusal;
   }
+  state.queuedBytes += bytes.byteLength;
   queueOf(state, slot).appendOwned(bytes, onFree);
   return afterEnqueue(state, connection);
 }
@@ -117,6 +118,7 @@ export function writeLinked(
   if (refusal !== undefined) {
     return refusal;
   }
+  state.queuedBytes += buffer.length;
   queueOf(state, slot).appendLinked(buffer);
   return afterEnqueue(state, connection);
 }
@@ -138,13 +140,19 @@ function enqueue(
       return queuedBytes(state, slot) === 0 ? 'sent' : 'queued';
     }
   }
-  appendCopy(queueOf(state, slot), bytes, from);
-  state.stats.add(counter.WRITES_QUEUED, 1);
+  appendCopy(state, queueOf(state, slot), bytes, from);
+  state.stats.add(Counter.writesQueued, 1);
   return afterEnqueue(state, connection, from > 0);
 }
 
 /** A copy in pooled blocks, or, when the pool is at its limit, a copy of its own: a taken write is never lost. */
-function appendCopy(queue: WriteQueue, bytes: Uint8Array, from: number): void {
+function appendCopy(
+  state: ReactorState,
+  queue: WriteQueue,
+  bytes: Uint8Array,
+  from: number,
+): void {
+  state.queuedBytes += bytes.byteLength - from;
   if (!queue.appendCopy(bytes, from)) {
     queue.appendOwned(Buffer.from(bytes.subarray(from)), undefined);
   }
@@ -166,7 +174,7 @@ function refuse(
     return undefined;
   }
   if (profile.whenFull === WHEN_FULL_CLOSE) {
-    state.stats.add(counter.REFUSED_WRITE_OVERFLOW, 1);
+    state.stats.add(Counter.refusedWriteOverflow, 1);
     noteReason(state, slot, 'overflow');
     destroy(state, slot, true);
     return 'closed';
@@ -176,7 +184,7 @@ function refuse(
       return undefined;
     }
   }
-  state.stats.add(counter.REFUSED_WRITE_FULL, 1);
+  state.stats.add(Counter.refusedWriteFull, 1);
   return 'full';
 }
 
@@ -258,6 +266,7 @@ export function onHandedOver(state: ReactorState, connection: SocketConnection, 
   const { slot } = connection;
   countSent(state, slot, n);
   const queue = state.queues.get(slot)!;
+  state.queuedBytes -= n;
   queue.consume(n);
   if (connection.slot !== slot) {
     return;
@@ -268,7 +277,10 @@ export function onHandedOver(state: ReactorState, connection: SocketConnection, 
     state.queues.delete(slot);
     state.spareQueues.push(queue);
   }
-  if ((table.flags[slot] & BLOCKED) !== 0 && queuedBytes(state, slot) <= connection.profile.lowWaterMark) {
+  if (
+    (table.flags[slot] & BLOCKED) !== 0 &&
+    queuedBytes(state, slot) <= connection.profile.lowWaterMark
+  ) {
     table.flags[slot] &= ~BLOCKED;
     state.drainList.push(connection);
     state.requestTurn();
@@ -278,8 +290,8 @@ export function onHandedOver(state: ReactorState, connection: SocketConnection, 
 function countSent(state: ReactorState, slot: number, n: number): void {
   if (n > 0) {
     state.table.bytesSent[slot] += n;
-    state.stats.add(counter.BYTES_SENT, n);
-    state.stats.add(counter.SENDS, 1);
+    state.stats.add(Counter.bytesSent, n);
+    state.stats.add(Counter.sends, 1);
     noteSent(state, slot);
   }
 }
@@ -293,7 +305,8 @@ export function queueOf(state: ReactorState, slot: number): WriteQueue {
   let queue = state.queues.get(slot);
   if (queue === undefined) {
     queue =
-      state.spareQueues.pop() ?? new WriteQueue(state.pool, { onError: (error) => state.warn(error) });
+      state.spareQueues.pop() ??
+      new WriteQueue(state.pool, { onError: (error) => state.warn(error) });
     state.queues.set(slot, queue);
     state.table.flags[slot] |= QUEUED;
   }

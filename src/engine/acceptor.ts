@@ -10,7 +10,7 @@ import type { ListenSocket } from '../connection/listen-socket.js';
 import type { Listener } from '../connection/listener.js';
 import { Profile } from '../connection/profile.js';
 import type { Reactor } from '../connection/reactor.js';
-import * as counter from '../connection/stats.js';
+import { Counter, ReactorStats } from '../connection/stats.js';
 import { createReactor } from './create-reactor.js';
 import type { PostOffice } from './mail.js';
 import type { ServeSettings } from './settings.js';
@@ -26,7 +26,7 @@ export interface AcceptorOptions {
   readonly registry: DescriptorRegistry;
   readonly settings: ServeSettings;
   readonly office: PostOffice;
-  readonly stats: readonly counter.ReactorStats[];
+  readonly stats: readonly ReactorStats[];
   readonly wakeDescriptor: number;
   readonly isReady: (index: number) => boolean;
   /** Somebody signalled the wake descriptor, or a turn ran for another reason. */
@@ -55,7 +55,7 @@ export class Acceptor {
       kernel,
       handler: {},
       settings: { ...settings.reactor, connectionsMax: OWN_CONNECTIONS_MAX },
-      stats: counter.ReactorStats.create(),
+      stats: ReactorStats.create(),
       peers: options.office,
       inbox: () => {
         options.onWoken();
@@ -82,7 +82,9 @@ export class Acceptor {
   start(): void {
     for (const socket of this.#held.splice(0)) {
       this.#listeners.push(
-        this.reactor.addListener(socket, this.#profile, (fd, listener) => this.#spread(fd, listener)),
+        this.reactor.addListener(socket, this.#profile, (fd, listener) =>
+          this.#spread(fd, listener),
+        ),
       );
     }
   }
@@ -104,14 +106,14 @@ export class Acceptor {
 
   /** A reactor died with all it had. */
   forget(index: number): void {
-    this.#handed[index] = this.#options.stats[index].get(counter.ADOPTED);
+    this.#handed[index] = this.#options.stats[index].get(Counter.adopted);
   }
 
   /** Connections of a reactor, those on their way included. */
   #load(index: number): number {
     const stats = this.#options.stats[index];
-    const onTheWay = this.#handed[index] - stats.get(counter.ADOPTED);
-    return stats.get(counter.CONNECTIONS) + Math.max(0, onTheWay);
+    const onTheWay = this.#handed[index] - stats.get(Counter.adopted);
+    return stats.get(Counter.connections) + Math.max(0, onTheWay);
   }
 
   #hasRoom(index: number): boolean {
@@ -135,7 +137,7 @@ export class Acceptor {
     registry.transfer(fd, index + 1);
     if (!office.box(index).sendDescriptor(fd, listener.socket.family)) {
       registry.transfer(fd, MAIN_OWNER);
-      this.reactor.stats.add(counter.REFUSED_MAILBOX_FULL, 1);
+      this.reactor.stats.add(Counter.refusedMailboxFull, 1);
       return false;
     }
     this.#handed[index] += 1;

@@ -15,7 +15,10 @@ let shared: Reactor | undefined;
 function sharedReactor(): Reactor {
   if (shared === undefined) {
     const kernel = threadKernel();
-    const settings = readSettings({ listen: 'tcp://127.0.0.1:0', handler: {} }, kernel.descriptorLimit());
+    const settings = readSettings(
+      { listen: 'tcp://127.0.0.1:0', handler: {} },
+      kernel.descriptorLimit(),
+    );
     shared = createReactor({
       index: 0,
       kernel,

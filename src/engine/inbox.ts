@@ -8,7 +8,7 @@ import { makeId } from '../connection/connection-table.js';
 import type { Mailbox } from '../connection/mailbox.js';
 import type { Profile } from '../connection/profile.js';
 import type { Reactor } from '../connection/reactor.js';
-import * as counter from '../connection/stats.js';
+import { Counter } from '../connection/stats.js';
 import { ACCEPTED, addressFrom, MESSAGE, WRITE } from './mail.js';
 
 /** Letters worked off in one turn. */
@@ -42,7 +42,7 @@ export class Inbox {
     this.#mailbox.beginDrain();
     const n = this.#mailbox.drain(BUDGET, this.#handle);
     if (n > 0) {
-      reactor.stats.add(counter.MAILBOX_MESSAGES, n);
+      reactor.stats.add(Counter.mailboxMessages, n);
     }
     return n === BUDGET;
   }
@@ -51,10 +51,10 @@ export class Inbox {
     const reactor = this.#reactor!;
     switch (kind) {
       case ACCEPTED:
-        reactor.stats.add(counter.ADOPTED, 1);
+        reactor.stats.add(Counter.adopted, 1);
         if (!reactor.takeDescriptor(a, this.#profile, b)) {
           reactor.options.kernel.close(a);
-          reactor.stats.add(counter.REFUSED_CONNECTIONS_MAX, 1);
+          reactor.stats.add(Counter.refusedConnectionsMax, 1);
         }
         return;
       case WRITE:

@@ -8,7 +8,7 @@ import { listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
 import { Profile } from '../connection/profile.js';
 import type { Reactor } from '../connection/reactor.js';
-import { combineStats, ReactorStats, type ServerStats } from '../connection/stats.js';
+import { serverStats, ReactorStats, type ServerStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
 import { createReactor } from './create-reactor.js';
 import { type Drain, drainReactor } from './drain.js';
@@ -96,7 +96,7 @@ export class LocalServer implements Server {
   }
 
   get stats(): ServerStats {
-    return combineStats([this.#stats]);
+    return serverStats([this.#stats]);
   }
 
   /** The reactor itself: for programs that live in its thread. */

@@ -5,12 +5,7 @@
  */
 
 import type { Kernel } from '../base/kernel.js';
-import {
-  checkId,
-  generationOfId,
-  reactorOfId,
-  slotOfId,
-} from '../connection/connection-table.js';
+import { checkId, generationOfId, reactorOfId, slotOfId } from '../connection/connection-table.js';
 import type { Mailbox } from '../connection/mailbox.js';
 
 /** Kinds of letters. */
@@ -76,7 +71,7 @@ export class Postbox {
       this.#kernel.copyIn(address, bytes);
     }
     Atomics.add(this.#pending, 0, byteLength);
-    const low = address % WORD | 0;
+    const low = (address % WORD) | 0;
     const high = (address / WORD) | 0;
     const isPushed = this.#mailbox.push(kind, a, b, low, high, byteLength, 0);
     if (!isPushed) {

@@ -30,7 +30,12 @@ export interface WorkerSetup {
 
 export type ToWorker =
   | { readonly type: 'drain'; readonly deadlineMs: number }
-  | { readonly type: 'execute'; readonly call: number; readonly task: string; readonly argument: unknown };
+  | {
+      readonly type: 'execute';
+      readonly call: number;
+      readonly task: string;
+      readonly argument: unknown;
+    };
 
 export type FromWorker =
   | { readonly type: 'ready' }
@@ -55,7 +60,15 @@ export interface ErrorRecord {
 export function recordOf(thrown: unknown): ErrorRecord {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const { code, errno, syscall, address } = error as Partial<SystemError>;
-  return { name: error.name, message: error.message, stack: error.stack, code, errno, syscall, address };
+  return {
+    name: error.name,
+    message: error.message,
+    stack: error.stack,
+    code,
+    errno,
+    syscall,
+    address,
+  };
 }
 
 export function errorOf(record: ErrorRecord): Error {

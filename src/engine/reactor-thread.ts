@@ -102,7 +102,11 @@ export class ReactorThread {
     });
     if (wasReady) {
       this.#tell({ type: 'drain', deadlineMs });
-      const timer = setTimer(this.#parts.kernel, deadlineMs + graceMs, () => void worker.terminate());
+      const timer = setTimer(
+        this.#parts.kernel,
+        deadlineMs + graceMs,
+        () => void worker.terminate(),
+      );
       await this.#stopped;
       timer.clear();
     } else {
@@ -217,7 +221,7 @@ export class ReactorThread {
     for (const address of this.#regions.takeAll()) {
       kernel.releaseBlock(address);
     }
-    stats.resetGauges();
+    stats.reset();
   }
 }
 

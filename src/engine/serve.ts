@@ -1,10 +1,10 @@
 /** `serve`: the way in. Chooses the shape of the server and starts it. */
 
 import type { Handler, ServeOptions, Server } from '../api.js';
-import { isModule, readSettings } from './settings.js';
 import { loadHandler, moduleUrl } from './load-handler.js';
 import { LocalServer } from './local-server.js';
 import { resolveListen } from './resolve-listen.js';
+import { isModule, readSettings } from './settings.js';
 import { threadKernel } from './thread-kernel.js';
 import { ThreadedServer } from './threaded-server.js';
 

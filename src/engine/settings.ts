@@ -106,7 +106,9 @@ export function readSettings(options: ServeOptions, descriptorLimit: number): Se
   const reactors = reactorCount(options);
   const balance = options.balance ?? 'round-robin';
   if (!BALANCES.includes(balance)) {
-    throw new TypeError(`Unknown balance ${String(balance)}: expected one of ${BALANCES.join(', ')}`);
+    throw new TypeError(
+      `Unknown balance ${String(balance)}: expected one of ${BALANCES.join(', ')}`,
+    );
   }
   return {
     addresses: listOf(options.listen).map((url) => parseAddress(url)),
@@ -159,7 +161,10 @@ export function pickConnection(options: ServeOptions): ConnectionOptions & Liste
 /** A misspelt option would silently be none. */
 function checkNames(options: ServeOptions): void {
   for (const name of Object.keys(options)) {
-    if (!OTHER_OPTIONS.includes(name) && !(CONNECTION_OPTIONS as readonly string[]).includes(name)) {
+    if (
+      !OTHER_OPTIONS.includes(name) &&
+      !(CONNECTION_OPTIONS as readonly string[]).includes(name)
+    ) {
       throw new TypeError(`Unknown option ${name}`);
     }
   }

@@ -7,9 +7,9 @@
 import type { RemoteHandle, ServeOptions, Server } from '../api.js';
 import type { Address } from '../base/address.js';
 import { parseAddress } from '../base/address.js';
-import { listenOn, type ListenSocket } from '../connection/listen-socket.js';
+import { type ListenSocket, listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
-import { combineStats, ReactorStats, type ServerStats } from '../connection/stats.js';
+import { serverStats, ReactorStats, type ServerStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
 import { Acceptor } from './acceptor.js';
 import { moduleUrl } from './load-handler.js';
@@ -182,9 +182,13 @@ export class ThreadedServer implements Server {
   /** A reactor died: it is replaced, soon, later if it keeps dying. */
   #onDeath(index: number, error: Error): void {
     this.#settings.onWarning(
-      new MillraceError('ERR_REACTOR_DIED', `Reactor ${index} died and is replaced: ${error.message}`, {
-        cause: error,
-      }),
+      new MillraceError(
+        'ERR_REACTOR_DIED',
+        `Reactor ${index} died and is replaced: ${error.message}`,
+        {
+          cause: error,
+        },
+      ),
     );
     this.#acceptor.forget(index);
     // The dead thread may have left a letter in another's mailbox without waking it.
@@ -223,7 +227,7 @@ export class ThreadedServer implements Server {
   }
 
   get stats(): ServerStats {
-    return combineStats(this.#stats);
+    return serverStats(this.#stats);
   }
 
   write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed' {
@@ -309,4 +313,3 @@ export class ThreadedServer implements Server {
 function withKind(bound: Address, asked: Address): Address {
   return { ...bound, kind: asked.kind } as Address;
 }
-

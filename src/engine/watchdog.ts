@@ -6,7 +6,7 @@
  */
 
 import type { Kernel } from '../base/kernel.js';
-import { hookName, type ReactorStats } from '../connection/stats.js';
+import { Counter, type ReactorStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
 
 /** The one cell of the shared buffer: 1 while the watchdog looks. */
@@ -107,7 +107,7 @@ export class Watchdog {
     const { blockedAfterMs, replaceAfterMs, onBlocked, onReplace } = this.#options;
     const stats = this.#options.stats(index);
     const { turnStartedAt } = stats;
-    const turns = stats.turnCount;
+    const turns = stats.get(Counter.turns);
     if (turnStartedAt > 0 && now - turnStartedAt >= blockedAfterMs) {
       const blockedMs = now - turnStartedAt;
       if (this.#reported[index] !== turnStartedAt) {
@@ -128,7 +128,8 @@ export class Watchdog {
 function blockedError(index: number, stats: ReactorStats, blockedMs: number): MillraceError {
   const hook = hookName(stats.currentHook);
   const slot = stats.currentSlot;
-  const where = hook === '' ? 'outside of a hook' : `in ${hook}${slot < 0 ? '' : ` of slot ${slot}`}`;
+  const where =
+    hook === '' ? 'outside of a hook' : `in ${hook}${slot < 0 ? '' : ` of slot ${slot}`}`;
   return new MillraceError(
     'ERR_REACTOR_BLOCKED',
     `Reactor ${index} has been ${where} for ${Math.round(blockedMs)} ms: its other connections wait`,

@@ -7,7 +7,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 
 import type { Handler } from '../api.js';
 import { DescriptorRegistry } from '../base/descriptors.js';
-import { LinuxKernel, releaseThreadScratch } from '../base/linux-kernel.js';
+import { LinuxKernel } from '../base/linux-kernel.js';
+import { releaseThreadScratch } from '../base/linux-memory.js';
 import { releaseCachedRegions } from '../base/region-cache.js';
 import { RegionRegistry } from '../base/region-registry.js';
 import { listenOn } from '../connection/listen-socket.js';
@@ -124,7 +125,10 @@ async function execute(
 ): Promise<void> {
   const { call, task, argument } = message;
   try {
-    const found = handler.tasks === undefined ? undefined : Object.getOwnPropertyDescriptor(handler.tasks, task);
+    const found =
+      handler.tasks === undefined
+        ? undefined
+        : Object.getOwnPropertyDescriptor(handler.tasks, task);
     if (typeof found?.value !== 'function') {
       throw new MillraceError('ERR_NO_TASK', `The handler has no task ${task}`);
     }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { LinuxKernel } from '../../src/base/linux-kernel.js';
 import {
   BLOCK_BYTES_MAX,
   type Block,
@@ -112,140 +113,6 @@ describe('BlockPool', () => {
     assert.throws(() => new BlockPool(kernel, { slabBytes: 1024 }), RangeError);
     assert.throws(() => new BlockPool(kernel, { bytesMax: -1 }), RangeError);
   });
-});
-
-describe('BlockPool states', () => {
-  it('misuse throws: double release, use after release, freeing what is lent', () => {
-    const { pool } = smallPool();
-    const block = pool.take(1)!;
-    pool.lend(block);
-    assert.throws(() => pool.lend(block), /lent/);
-    assert.throws(() => pool.release(block), /being sent/);
-    pool.recall(block);
-    assert.throws(() => pool.recall(block), /not lent/);
-    pool.release(block);
-    assert.throws(() => pool.release(block), /free already/);
-    assert.throws(() => pool.retain(block), /free/);
-    assert.throws(() => pool.lend(block), /free/);
-    assert.throws(() => pool.share(block, 0, 1), /free/);
-    assert.equal(pool.usedBlocks, 0);
-  });
-
-  it('a block that was retained is freed by the last release', () => {
-    const { pool } = smallPool();
-    const block = pool.take(1)!;
-    pool.retain(block);
-    pool.release(block);
-    assert.equal(pool.usedBlocks, 1);
-    pool.release(block);
-    assert.equal(pool.usedBlocks, 0);
-  });
-
-  it('a shared node keeps the memory after the block itself was released', () => {
-    const { pool } = smallPool();
-    const block = pool.take(1)!;
-    block.bytes.write('hello');
-    block.end = 5;
-    const node = pool.share(block, 1, 4);
-    const inner = pool.share(node, 2, 3);
-    pool.release(block);
-    assert.equal(pool.usedBlocks, 1);
-    assert.equal(node.bytes.toString('latin1', node.start, node.end), 'ell');
-    assert.deepEqual([node.limit, node.address], [4, block.address]);
-    pool.release(node);
-    assert.equal(inner.bytes.toString('latin1', inner.start, inner.end), 'l');
-    assert.notEqual(pool.take(1)!.address, block.address);
-    pool.release(inner);
-    assert.equal(pool.usedBlocks, 1);
-  });
-
-  it('a shared node that is lent keeps the memory, and foreign memory is not shared', () => {
-    const { pool } = smallPool();
-    const block = pool.take(1)!;
-    const node = pool.share(block, 0, 1);
-    pool.lend(node);
-    pool.release(block);
-    assert.throws(() => pool.release(node), /being sent/);
-    assert.equal(pool.usedBlocks, 1);
-    pool.recall(node);
-    pool.release(node);
-    assert.equal(pool.usedBlocks, 0);
-    const foreign = pool.wrap(Buffer.from('abc'), null);
-    assert.throws(() => pool.share(foreign, 0, 1), /not the pool/);
-  });
-});
-
-describe('BlockPool memory', () => {
-  it('idle slabs above the reserve give their pages back, stay mapped and are used first', () => {
-    const { kernel, pool } = smallPool();
-    const blocks = takeMany(pool, 256, 1024);
-    assert.equal(kernel.allocateCalls, 4);
-    assert.equal(pool.freeBytes, 0);
-    for (const block of blocks) {
-      pool.release(block);
-    }
-    assert.equal(kernel.discardCalls, 3);
-    assert.deepEqual([pool.mappedBytes, pool.freeBytes], [4 * SLAB, SLAB]);
-    takeMany(pool, 16, 16_384);
-    assert.deepEqual([kernel.allocateCalls, kernel.releaseCalls, pool.freeBytes], [4, 0, 0]);
-    kernel.check();
-  });
-
-  it('a block that comes back to a full slab is used before a new slab is mapped', () => {
-    const { kernel, pool } = smallPool();
-    const blocks = takeMany(pool, 3 * 64, 1024);
-    for (const i of [5, 100, 101, 191]) {
-      pool.release(blocks[i]!);
-    }
-    takeMany(pool, 4, 1024);
-    assert.equal(kernel.allocateCalls, 3);
-  });
-
-  it('trim() gives the reserve back too', () => {
-    const { kernel, pool } = smallPool({ slabsReserve: 8 });
-    for (const block of takeMany(pool, 3 * 64, 1024)) {
-      pool.release(block);
-    }
-    assert.equal(kernel.discardCalls, 0);
-    assert.equal(pool.trim(), 3 * SLAB);
-    assert.equal(pool.freeBytes, 0);
-  });
-
-  it('an idle slab serves another size before a new slab is mapped', () => {
-    const { kernel, pool } = smallPool();
-    pool.release(pool.take(1024)!);
-    pool.take(65_536);
-    assert.equal(kernel.allocateCalls, 1);
-  });
-
-  it('close() leaves the slabs to the next pool on the same kernel', () => {
-    const kernel = new MemoryKernel();
-    for (let i = 0; i < 5; i++) {
-      const pool = new BlockPool(kernel, { slabBytes: SLAB });
-      pool.releaseList(pool.take(1));
-      pool.release(pool.take(65_536)!);
-      assert.equal(pool.close(), 0);
-      assert.throws(() => pool.take(1), /closed/);
-    }
-    assert.equal(kernel.allocateCalls, 1);
-    assert.equal(releaseCachedSlabs(kernel), SLAB);
-    assert.equal(kernel.allocatedBytes, 0);
-  });
-
-  it('close() counts leaked blocks, whose slab comes back with the last of them', () => {
-    const { kernel, pool } = smallPool();
-    const blocks = takeMany(pool, 3, 1024);
-    const node = pool.share(blocks[0]!, 0, 1);
-    assert.equal(pool.close(), 3);
-    assert.equal(releaseCachedSlabs(kernel), 0);
-    pool.releaseList(blocks[0]!);
-    pool.release(blocks[1]!);
-    pool.release(blocks[2]!);
-    assert.equal(pool.close(), 1);
-    pool.release(node);
-    assert.equal(pool.close(), 0);
-    assert.equal(releaseCachedSlabs(kernel), SLAB);
-  });
 
   it('the accounts are right after any sequence of calls, and return to zero', () => {
     const sizes = fc.constantFrom(1, 1024, 1500, 4096, 9000, 65_536, 70_000);
@@ -323,5 +190,38 @@ describe('BlockPool guard mode', () => {
     assert.throws(() => kernel.check(), /passed the bounds/);
     pool.release(block);
     assert.throws(() => pool.close(), /passed the bounds/);
+  });
+});
+
+describe('BlockPool on the real kernel', () => {
+  it('a block’s address is where its bytes are', () => {
+    for (const guard of [false, true]) {
+      const kernel = new LinuxKernel();
+      const pool = new BlockPool(kernel, { guard });
+      const blocks = [100, 5000, 65_536, 100].map((byteLength) => pool.take(byteLength)!);
+      const copy = Buffer.alloc(3);
+      for (const [i, block] of blocks.entries()) {
+        block.bytes.fill(i + 1);
+        kernel.copyOut(copy, block.address + block.limit - 3);
+        assert.deepEqual(copy, Buffer.alloc(3, i + 1));
+        pool.release(block);
+      }
+      assert.equal(pool.close(), 0);
+      releaseCachedSlabs(kernel);
+    }
+  });
+
+  it('a stale view of memory that was given back reads something and does not fault', () => {
+    const kernel = new LinuxKernel();
+    const pool = new BlockPool(kernel);
+    const block = pool.take(65_536)!;
+    const stale = block.bytes.subarray(0, 4096);
+    stale.fill(1);
+    pool.release(block);
+    assert.equal(pool.trim(), 1 << 20);
+    assert.equal(stale.length, 4096);
+    assert.ok(stale.every((byte) => byte >= 0));
+    stale.fill(2);
+    pool.close();
   });
 });

@@ -38,7 +38,9 @@ export function createSocket(world: SimWorld, domain: number, type: number): Sim
   if (domain !== AF_INET && domain !== AF_INET6 && domain !== AF_UNIX) return -EAFNOSUPPORT;
   if (type !== SOCK_STREAM) return -ESOCKTNOSUPPORT;
   if (world.faults.hit('socketNoMemory')) return -memoryError(world);
-  return world.network.socket(domain);
+  const socket = world.network.socket(domain);
+  socket.isConfined = true;
+  return socket;
 }
 
 /** The next connection of a listener, which the caller gives a descriptor, or -errno. */

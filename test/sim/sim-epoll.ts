@@ -6,11 +6,7 @@
  */
 
 import { EEXIST, EINVAL, ENOENT } from '../../src/base/errno.js';
-import {
-  EPOLL_EVENT_DATA,
-  EPOLL_EVENT_EVENTS,
-  EPOLL_EVENT_SIZE,
-} from '../../src/base/layout.js';
+import { EPOLL_EVENT_DATA, EPOLL_EVENT_EVENTS, EPOLL_EVENT_SIZE } from '../../src/base/layout.js';
 import {
   EPOLL_CTL_ADD,
   EPOLL_CTL_DEL,
@@ -49,8 +45,8 @@ class Registration implements Watcher {
 
   /** The events to report now. A spent one-shot reports nothing. */
   ready(): number {
-    if ((this.events & ~PRIVATE) === 0) return 0;
-    return this.description.poll() & (this.events | EPOLLERR | EPOLLHUP) & ~PRIVATE;
+    const wanted = this.events & ~PRIVATE;
+    return wanted === 0 ? 0 : this.description.poll() & wanted;
   }
 
   wake(): void {
@@ -82,7 +78,8 @@ export class SimEpoll extends Description {
 
   /** What a descriptor is registered for, for checkers: the events, or undefined. */
   interestOf(fd: number): number | undefined {
-    return this.#all.find((registration) => registration.fd === fd)?.events;
+    const registration = this.#all.find((candidate) => candidate.fd === fd);
+    return registration === undefined ? undefined : registration.events & ~(EPOLLERR | EPOLLHUP);
   }
 
   override poll(): number {
@@ -106,7 +103,7 @@ export class SimEpoll extends Description {
     this.#ready.length = 0;
   }
 
-  /** epoll_ctl. `isUnsupported` tells that the model does not know the events asked for. */
+  /** epoll_ctl, but for bad descriptors. */
   control(
     operation: number,
     fd: number,
@@ -199,7 +196,8 @@ export class SimEpoll extends Description {
   }
 
   private set(registration: Registration, events: number, low: number, high: number): void {
-    registration.events = events;
+    // Errors and hang-ups are always reported, to those who wait for nothing as well (epoll_ctl(2)).
+    registration.events = events | EPOLLERR | EPOLLHUP;
     registration.low = low;
     registration.high = high;
     if (registration.ready() !== 0) this.list(registration);

@@ -4,15 +4,7 @@
  * memory, files and clock, as threads of one process do.
  */
 
-import {
-  EAGAIN,
-  EBADF,
-  EINVAL,
-  EMSGSIZE,
-  ENOMEM,
-  ENOSPC,
-  ENOTSOCK,
-} from '../../src/base/errno.js';
+import { EAGAIN, EBADF, EINVAL, EMSGSIZE, ENOMEM, ENOSPC, ENOTSOCK } from '../../src/base/errno.js';
 import type { Alarm, Doorbell, Kernel, Region } from '../../src/base/kernel.js';
 import { EPOLL_CTL_ADD, IOV_MAX } from '../../src/base/linux.js';
 import type { Random } from './random.js';
@@ -185,7 +177,8 @@ export class SimKernel implements Kernel {
     }
     const socket = this.#find(fd, 'sendVector');
     let result = typeof socket === 'number' ? socket : -EMSGSIZE;
-    if (typeof socket !== 'number' && count <= IOV_MAX) result = sendTo(this.#world, socket, pieces);
+    if (typeof socket !== 'number' && count <= IOV_MAX)
+      result = sendTo(this.#world, socket, pieces);
     return this.#done('sendVector', fd, count, result);
   }
 

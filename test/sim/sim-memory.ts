@@ -175,7 +175,9 @@ export class SimMemory {
     }
     const offset = address - TEMPORARY_BASE - slot * SLOT_BYTES;
     if (offset + byteLength > bytes.length) {
-      this.#violations.fail(`${use}: ${byteLength} bytes pass the end of an array of ${bytes.length}`);
+      this.#violations.fail(
+        `${use}: ${byteLength} bytes pass the end of an array of ${bytes.length}`,
+      );
     }
     return bytes.subarray(offset, offset + byteLength);
   }

@@ -4,16 +4,12 @@
  * habits say so; what it sees it records. It may be rude: never read, write byte by byte, end or reset at any time.
  */
 
-import {
-  EAGAIN,
-  EINPROGRESS,
-} from '../../src/base/errno.js';
+import { EAGAIN, EINPROGRESS } from '../../src/base/errno.js';
 import { ByteQueue } from './byte-queue.js';
 import { parseUrl } from './sim-address.js';
 import type { Watcher } from './sim-descriptors.js';
 import type { Actor } from './sim-scheduler.js';
 import type { SimSocket } from './sim-socket.js';
-import { TcpSocket } from './sim-tcp.js';
 import type { SimWorld } from './sim-world.js';
 
 export interface PeerHabits {
@@ -203,11 +199,16 @@ export class SimPeer implements Actor, Watcher {
       if (this.#habits.endsWithPeer !== false) this.#isEnding = true;
       return true;
     }
+    this.take(n);
+    return true;
+  }
+
+  /** Records the first `n` bytes of the scratch buffer. */
+  private take(n: number): void {
     this.bytesReceived += n;
     if (this.#habits.onData !== undefined) this.#habits.onData(this, scratch.subarray(0, n));
     else this.#chunks.push(scratch.slice(0, n));
     if (this.#habits.isEchoing === true) this.#outbox.push(scratch, 0, n);
-    return true;
   }
 
   private write(socket: SimSocket): boolean {
@@ -242,11 +243,12 @@ export class SimPeer implements Actor, Watcher {
   private fail(errno: number): void {
     if (this.#isOver) return;
     const socket = this.#socket!;
-    while (this.#isReading && this.isConnected && !this.hasEnded) {
-      if (!this.read(socket)) break;
-    }
-    if (this.#isOver) return;
     this.error = errno;
+    while (this.#isReading && this.isConnected && !this.hasEnded) {
+      const n = socket.receive(scratch);
+      if (n <= 0) break;
+      this.take(n);
+    }
     socket.closed();
     this.finish();
   }
@@ -256,11 +258,6 @@ export class SimPeer implements Actor, Watcher {
     this.#socket!.unwatch(this);
     this.#habits.onOver?.(this);
   }
-}
-
-/** Whether a socket is an Internet one, whose refusals come later. */
-export function isInternet(socket: SimSocket): socket is TcpSocket {
-  return socket instanceof TcpSocket;
 }
 
 function must(call: string, result: number): void {

@@ -32,6 +32,7 @@ export class Scheduler {
   readonly #ringing: SimDoorbell[] = [];
   readonly #due: SimAlarm[] = [];
   readonly #deferring: SimHost[] = [];
+  readonly #sizes = [0, 0, 0, 0, 0];
   steps = 0;
   segments = 0;
   peerActions = 0;
@@ -87,13 +88,12 @@ export class Scheduler {
   /** The index of the kind to run, or -1 when nothing can run at this time. */
   private choose(): number {
     this.collect();
-    const sizes = [
-      this.#deferring.length,
-      this.#ringing.length,
-      this.#due.length,
-      this.#timeline.nextDueMs <= this.#timeline.now ? 1 : 0,
-      this.#actors.length,
-    ];
+    const sizes = this.#sizes;
+    sizes[0] = this.#deferring.length;
+    sizes[1] = this.#ringing.length;
+    sizes[2] = this.#due.length;
+    sizes[3] = this.#timeline.nextDueMs <= this.#timeline.now ? 1 : 0;
+    sizes[4] = this.#actors.length;
     let total = 0;
     for (let i = 0; i < sizes.length; i++) if (sizes[i]! > 0) total += this.#weights[i]!;
     if (total === 0) return -1;
@@ -119,7 +119,7 @@ export class Scheduler {
   }
 
   private run(kind: number): void {
-    const index = this.#random.below([this.#deferring, this.#ringing, this.#due][kind]?.length ?? 1);
+    const index = kind < 3 ? this.#random.below(this.#sizes[kind]!) : 0;
     this.#trace.step(KINDS[kind]!, index, this.#timeline.now);
     if (kind === 0) this.#deferring[index]!.runDeferred();
     else if (kind === 1) this.#ringing[index]!.run();

@@ -4,7 +4,6 @@
  * n >= 0 or -errno. Nothing here injects faults: that is done where the process calls (sim-kernel.ts).
  */
 
-import { EOPNOTSUPP } from '../../src/base/errno.js';
 import { Description } from './sim-descriptors.js';
 import type { SimNetwork } from './sim-network.js';
 import { type SocketFacts, SocketOptions } from './sim-options.js';
@@ -21,6 +20,8 @@ export abstract class SimSocket extends Description implements SocketFacts {
   /** The pending error: reported once. */
   error = 0;
   shutdownMask = 0;
+  /** The process under test is confined to the addresses of its own machine; peers are not. */
+  isConfined = false;
 
   constructor(network: SimNetwork, domain: number, sendBuffer: number, receiveBuffer: number) {
     super();
@@ -69,6 +70,3 @@ export abstract class SimSocket extends Description implements SocketFacts {
     return this.options.get(this, level, name, value);
   }
 }
-
-/** What Linux answers to socket operations that a type does not have. */
-export const NOT_SUPPORTED = -EOPNOTSUPP;

@@ -5,12 +5,7 @@
  * life before the connection.
  */
 
-import {
-  EAGAIN,
-  ECONNRESET,
-  ENOTCONN,
-  EPIPE,
-} from '../../src/base/errno.js';
+import { EAGAIN, ECONNRESET, ENOTCONN, EPIPE } from '../../src/base/errno.js';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../src/base/linux.js';
 import { ByteQueue } from './byte-queue.js';
 import { BOTH_SHUT, RECEIVE_SHUT, SEND_SHUT, SimSocket } from './sim-socket.js';
@@ -129,22 +124,28 @@ export abstract class TcpStream extends SimSocket implements Target {
     this.isSegmentUnderway = false;
     const peer = this.peer!;
     peer.completeHandshake();
-    if (this.isResetQueued) return this.arriveReset(peer);
-    if (this.sending.length > 0) {
-      if (peer.refusesData) return peer.answerWithReset(this);
-      const room = peer.options.receiveBuffer - peer.received.length;
-      if (room <= 0) {
-        this.isStalled = true;
-        return;
-      }
-      this.sending.moveTo(peer.received, this.cut(Math.min(room, this.sending.length)));
-      peer.notify();
-      this.notify();
-      if (this.sending.length > 0) return this.startSegment();
-      if (!this.isFinQueued) return;
-      if (!this.network.random.chance(this.network.shape.finWithData)) return this.startSegment();
+    if (this.isResetQueued) this.arriveReset(peer);
+    else if (this.sending.length > 0) this.arriveData(peer);
+    else if (this.isFinQueued && !this.isFinAcknowledged) this.arriveFin(peer);
+  }
+
+  private arriveData(peer: TcpStream): void {
+    if (peer.refusesData) {
+      peer.answerWithReset(this);
+      return;
     }
-    if (this.isFinQueued && !this.isFinAcknowledged) this.arriveFin(peer);
+    const room = peer.options.receiveBuffer - peer.received.length;
+    if (room <= 0) {
+      this.isStalled = true;
+      return;
+    }
+    this.sending.moveTo(peer.received, this.cut(Math.min(room, this.sending.length)));
+    peer.notify();
+    this.notify();
+    const { random, shape } = this.network;
+    if (this.sending.length > 0) this.startSegment();
+    else if (this.isFinQueued && random.chance(shape.finWithData)) this.arriveFin(peer);
+    else if (this.isFinQueued) this.startSegment();
   }
 
   private startSegment(): void {

@@ -25,6 +25,7 @@ import {
   formatInternet,
   type InternetAddress,
   isIpv4,
+  isLocal,
   isWildcard,
   parseInternet,
   sourceFor,
@@ -88,6 +89,7 @@ export class TcpSocket extends TcpStream {
     const address = parseInternet(this.domain, sockaddr);
     if (typeof address === 'number') return address;
     if (this.#isBound || this.state !== 'fresh') return -EINVAL;
+    if (this.isConfined && !isLocal(address.host)) return -EADDRNOTAVAIL;
     return this.claim(address);
   }
 
@@ -263,11 +265,14 @@ export class TcpSocket extends TcpStream {
     const isLost = this.fate === 'lost' && faults.rates.connectLost > 0;
     const listener = this.network.findListener(host, port);
     if (isLost || blackholes.has(host) || listener?.isFull === true) {
-      if (this.#synRepeats > SYN_RETRIES) return this.failConnect(ETIMEDOUT);
-      timeline.schedule(SYN_RETRY_MS * 2 ** this.#synRepeats++, this, SYN);
+      if (this.#synRepeats > SYN_RETRIES) this.failConnect(ETIMEDOUT);
+      else timeline.schedule(SYN_RETRY_MS * 2 ** this.#synRepeats++, this, SYN);
       return;
     }
-    if (listener === undefined || this.fate === 'refused') return this.failConnect(ECONNREFUSED);
+    if (listener === undefined || this.fate === 'refused') {
+      this.failConnect(ECONNREFUSED);
+      return;
+    }
     const child = listener.answer(this);
     this.peer = child;
     this.state = 'connected';

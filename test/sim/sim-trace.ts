@@ -34,7 +34,9 @@ export class SimTrace {
     detail = '',
   ): number {
     this.count++;
-    this.mix((thread << 16) ^ (name.charCodeAt(0) << 8) ^ name.length ^ name.charCodeAt(name.length - 1));
+    this.mix(
+      (thread << 16) ^ (name.charCodeAt(0) << 8) ^ name.length ^ name.charCodeAt(name.length - 1),
+    );
     this.mix(first);
     this.mix(second);
     this.mix(result);

@@ -127,7 +127,15 @@ export class SimWorld {
   /** Wake-ups and steps so far, to assert that nothing wakes an idle process. */
   get counters(): WorldCounters {
     const { steps, segments, peerActions, idleJumps } = this.scheduler;
-    const counters = { steps, segments, peerActions, idleJumps, doorbells: 0, alarms: 0, deferred: 0 };
+    const counters = {
+      steps,
+      segments,
+      peerActions,
+      idleJumps,
+      doorbells: 0,
+      alarms: 0,
+      deferred: 0,
+    };
     for (const { host } of this.kernels) {
       counters.doorbells += host.doorbellRings;
       counters.alarms += host.alarmRings;
@@ -167,14 +175,16 @@ export class SimWorld {
   /** The same, letting the promises of the code under test go on after each step. */
   async run(options: RunOptions): Promise<boolean> {
     const maxSteps = options.maxSteps ?? MAX_STEPS;
-    await flushMicrotasks();
+    let hadRun = true;
     for (let i = 0; i < maxSteps; i++) {
+      await flushMicrotasks();
       if (options.until()) return true;
       const hasRun = this.step();
-      await flushMicrotasks();
-      // What the promises did may have made something ready: look once more before giving up.
-      if (!hasRun && !options.until() && !this.step()) break;
+      // What the promises do may make something ready: look once more before giving up.
+      if (!hasRun && !hadRun) break;
+      hadRun = hasRun;
     }
+    await flushMicrotasks();
     return options.until();
   }
 

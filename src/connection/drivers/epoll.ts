@@ -10,27 +10,11 @@
  * as a whole when EPOLLHUP or EPOLLERR (which cannot be masked) is left with nobody to handle it.
  */
 
-import {
-  EAGAIN,
-  EBADF,
-  ECONNRESET,
-  EFAULT,
-  EINPROGRESS,
-  EINVAL,
-  EMFILE,
-  ENFILE,
-  ENOBUFS,
-  ENOMEM,
-  ENOTCONN,
-  ENOTSOCK,
-  EOPNOTSUPP,
-} from '../../base/errno.js';
+import { EAGAIN, EBADF, ECONNRESET, EFAULT, EINPROGRESS, ENOTCONN } from '../../base/errno.js';
 import type { Kernel, Region } from '../../base/kernel.js';
 import { EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from '../../base/layout.js';
 import {
   EPOLL_CTL_ADD,
-  EPOLL_CTL_DEL,
-  EPOLL_CTL_MOD,
   EPOLLERR,
   EPOLLHUP,
   EPOLLIN,
@@ -41,6 +25,7 @@ import {
   SOL_SOCKET,
 } from '../../base/linux.js';
 import { giveRegion, takeRegion } from '../../base/region-cache.js';
+import { SystemError } from '../../errors.js';
 import {
   type Completions,
   type Driver,
@@ -48,27 +33,25 @@ import {
   type DriverOptions,
   PENDING,
 } from '../driver.js';
-import { SystemError } from '../../errors.js';
+import {
+  ACCEPTING,
+  CLOSING,
+  CONNECTING,
+  ENDED,
+  EpollSlots,
+  FAILED,
+  FREE,
+  LISTENER,
+  RECEIVING,
+  REGISTERED,
+  SENDING,
+  STREAM,
+  WAKE,
+} from './epoll-slots.js';
 import { IovecVector } from './iovec-vector.js';
+import { stopsAccepting, wouldBlock } from './retry.js';
 import { ViewCache } from './view-cache.js';
 
-/** What a slot is. */
-const FREE = 0;
-const STREAM = 1;
-const LISTENER = 2;
-const CONNECTING = 3;
-const CLOSING = 4;
-
-/** What a slot does, as bits. */
-const REGISTERED = 1;
-const RECEIVING = 2;
-const SENDING = 4;
-const ENDED = 8;
-const ACCEPTING = 16;
-const FAILED = 32;
-
-/** The slot number of the wake descriptor's registration. */
-const WAKE = -1;
 /** struct linger { on, 0 seconds }: close sends RST. */
 const LINGER_RESET = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
 const EVENT_WORDS = EPOLL_EVENT_SIZE / 4;
@@ -83,12 +66,12 @@ export class EpollDriver implements Driver {
   readonly #kernel: Kernel;
   readonly #completions: Completions;
   readonly #options: DriverOptions;
+  readonly #slots: EpollSlots;
+  // The arrays of #slots, for the paths of every message.
   readonly #fds: Int32Array;
   readonly #generations: Int32Array;
   readonly #kinds: Uint8Array;
   readonly #flags: Uint8Array;
-  /** The mask each slot is registered with. */
-  readonly #masks: Uint8Array;
   readonly #events: Region;
   readonly #eventWords: Int32Array;
   readonly #receiveRegion: Region;
@@ -105,21 +88,20 @@ export class EpollDriver implements Driver {
     this.#kernel = kernel;
     this.#completions = completions;
     this.#options = options;
-    this.#fds = new Int32Array(options.slots).fill(-1);
-    this.#generations = new Int32Array(options.slots);
-    this.#kinds = new Uint8Array(options.slots);
-    this.#flags = new Uint8Array(options.slots);
-    this.#masks = new Uint8Array(options.slots);
+    this.doorbellDescriptor = expectDescriptor('epoll_create1', kernel.epollCreate());
+    this.#slots = new EpollSlots(kernel, this.doorbellDescriptor, options.slots, this.counters);
+    this.#fds = this.#slots.fds;
+    this.#generations = this.#slots.generations;
+    this.#kinds = this.#slots.kinds;
+    this.#flags = this.#slots.flags;
     this.#events = takeRegion(kernel, options.batch * EPOLL_EVENT_SIZE);
     const { buffer, byteOffset, byteLength } = this.#events.bytes;
     this.#eventWords = new Int32Array(buffer, byteOffset, byteLength / 4);
     this.#receiveRegion = takeRegion(kernel, options.receiveBytes);
     this.#views = new ViewCache(this.#receiveRegion.bytes);
     this.#vector = new IovecVector(kernel);
-    this.doorbellDescriptor = expectDescriptor('epoll_create1', kernel.epollCreate());
-    this.wakeDescriptor =
-      options.wakeDescriptor ?? expectDescriptor('eventfd', kernel.eventfd());
-    const n = this.#control(EPOLL_CTL_ADD, this.wakeDescriptor, EPOLLIN, WAKE, 0);
+    this.wakeDescriptor = options.wakeDescriptor ?? expectDescriptor('eventfd', kernel.eventfd());
+    const n = this.#slots.control(EPOLL_CTL_ADD, this.wakeDescriptor, EPOLLIN, WAKE, 0);
     expectDescriptor('epoll_ctl', n);
   }
 
@@ -128,25 +110,23 @@ export class EpollDriver implements Driver {
   }
 
   open(slot: number, fd: number): number {
-    this.#begin(slot, fd, STREAM);
+    this.#slots.begin(slot, fd, STREAM);
     return 0;
   }
 
   listen(slot: number, fd: number): number {
-    this.#begin(slot, fd, LISTENER);
+    this.#slots.begin(slot, fd, LISTENER);
     return 0;
   }
 
   connect(slot: number, fd: number, sockaddr: Uint8Array): number {
-    this.#begin(slot, fd, CONNECTING);
+    this.#slots.begin(slot, fd, CONNECTING);
     this.counters.calls += 1;
     const n = this.#kernel.connect(fd, sockaddr);
     if (n === -EINPROGRESS) {
-      const m = this.#syncInterest(slot);
+      const m = this.#slots.sync(slot);
       if (m < 0) {
-        this.#kinds[slot] = FREE;
-        this.#fds[slot] = -1;
-        this.#generations[slot] += 1;
+        this.#slots.end(slot, FREE);
       }
       return m;
     }
@@ -157,21 +137,21 @@ export class EpollDriver implements Driver {
   accept(slot: number): void {
     if (this.#kinds[slot] === LISTENER) {
       this.#flags[slot] |= ACCEPTING;
-      this.#syncInterest(slot);
+      this.#slots.sync(slot);
     }
   }
 
   stopAccept(slot: number): void {
     if (this.#kinds[slot] === LISTENER) {
       this.#flags[slot] &= ~ACCEPTING;
-      this.#syncInterest(slot);
+      this.#slots.sync(slot);
     }
   }
 
   receive(slot: number): void {
     if (this.#kinds[slot] === STREAM) {
       this.#flags[slot] |= RECEIVING;
-      const n = this.#syncInterest(slot);
+      const n = this.#slots.sync(slot);
       if (n < 0) {
         this.#fail(slot, -n);
       }
@@ -181,7 +161,7 @@ export class EpollDriver implements Driver {
   stopReceive(slot: number): void {
     if (this.#kinds[slot] === STREAM) {
       this.#flags[slot] &= ~RECEIVING;
-      this.#syncInterest(slot);
+      this.#slots.sync(slot);
     }
   }
 
@@ -203,7 +183,7 @@ export class EpollDriver implements Driver {
       return n;
     }
     this.#flags[slot] |= SENDING;
-    const m = this.#syncInterest(slot);
+    const m = this.#slots.sync(slot);
     return m < 0 ? m : PENDING;
   }
 
@@ -222,13 +202,9 @@ export class EpollDriver implements Driver {
       this.counters.calls += 1;
       this.#kernel.setSocketOption(fd, SOL_SOCKET, SO_LINGER, LINGER_RESET);
     }
-    this.#unregister(slot);
+    this.#slots.end(slot, CLOSING);
     this.counters.calls += 1;
     this.#kernel.close(fd);
-    this.#fds[slot] = -1;
-    this.#flags[slot] = 0;
-    this.#kinds[slot] = CLOSING;
-    this.#generations[slot] += 1;
     this.#closing.push(slot);
   }
 
@@ -257,13 +233,7 @@ export class EpollDriver implements Driver {
     if (kind === FREE || kind === CLOSING) {
       return -EBADF;
     }
-    this.#unregister(slot);
-    const fd = this.#fds[slot];
-    this.#fds[slot] = -1;
-    this.#flags[slot] = 0;
-    this.#kinds[slot] = FREE;
-    this.#generations[slot] += 1;
-    return fd;
+    return this.#slots.end(slot, FREE);
   }
 
   poll(): number {
@@ -292,10 +262,8 @@ export class EpollDriver implements Driver {
 
   destroy(): void {
     for (let slot = 0; slot < this.#fds.length; slot += 1) {
-      if (this.#fds[slot] >= 0) {
-        this.#kernel.close(this.#fds[slot]);
-        this.#fds[slot] = -1;
-        this.#kinds[slot] = FREE;
+      if (this.#kinds[slot] !== FREE && this.#kinds[slot] !== CLOSING) {
+        this.#kernel.close(this.#slots.end(slot, FREE));
       }
     }
     if (this.#options.wakeDescriptor === undefined) {
@@ -305,16 +273,6 @@ export class EpollDriver implements Driver {
     giveRegion(this.#kernel, this.#events);
     giveRegion(this.#kernel, this.#vector.region);
     giveRegion(this.#kernel, this.#receiveRegion);
-  }
-
-  #begin(slot: number, fd: number, kind: number): void {
-    if (this.#kinds[slot] !== FREE) {
-      throw new Error(`Cannot use slot ${slot}: it is in use (a slot is free after closed)`);
-    }
-    this.#kinds[slot] = kind;
-    this.#fds[slot] = fd;
-    this.#flags[slot] = 0;
-    this.#masks[slot] = 0;
   }
 
   #wake(): void {
@@ -373,7 +331,7 @@ export class EpollDriver implements Driver {
       const code = this.#takeError(slot);
       this.#fail(slot, code === 0 ? ECONNRESET : code);
     } else {
-      this.#unregister(slot);
+      this.#slots.unregister(slot);
     }
   }
 
@@ -392,7 +350,7 @@ export class EpollDriver implements Driver {
         budget -= n;
       } else if (n === 0) {
         this.#flags[slot] |= ENDED;
-        this.#syncInterest(slot);
+        this.#slots.sync(slot);
         this.#completions.receiveEnded(slot);
         return;
       } else {
@@ -416,7 +374,7 @@ export class EpollDriver implements Driver {
       this.#completions.sent(slot, n);
       // Only now, since `sent` often asks for the next send at once: two epoll_ctl calls saved.
       if (this.#generations[slot] === generation) {
-        this.#syncInterest(slot);
+        this.#slots.sync(slot);
       }
     } else if (n < 0) {
       this.#fail(slot, -n);
@@ -482,10 +440,10 @@ export class EpollDriver implements Driver {
   #finishConnect(slot: number, code: number): void {
     if (code === 0) {
       this.#kinds[slot] = STREAM;
-      this.#syncInterest(slot);
+      this.#slots.sync(slot);
     } else {
       this.#flags[slot] |= FAILED;
-      this.#unregister(slot);
+      this.#slots.unregister(slot);
     }
     this.#completions.connected(slot, code);
   }
@@ -513,7 +471,7 @@ export class EpollDriver implements Driver {
 
   #fail(slot: number, code: number): void {
     this.#flags[slot] = (this.#flags[slot] & REGISTERED) | FAILED;
-    this.#unregister(slot);
+    this.#slots.unregister(slot);
     this.#completions.failed(slot, code);
   }
 
@@ -522,73 +480,6 @@ export class EpollDriver implements Driver {
     const value = this.#optionBytes;
     const n = this.#kernel.getSocketOption(this.#fds[slot], SOL_SOCKET, SO_ERROR, value);
     return n < 0 ? -n : value[0] | (value[1] << 8);
-  }
-
-  /** Brings the registration in line with what the slot does. */
-  #syncInterest(slot: number): number {
-    const flags = this.#flags[slot];
-    if ((flags & FAILED) !== 0) {
-      return 0;
-    }
-    let mask = 0;
-    if ((flags & (RECEIVING | ENDED)) === RECEIVING || (flags & ACCEPTING) !== 0) {
-      mask |= EPOLLIN;
-    }
-    if ((flags & SENDING) !== 0 || this.#kinds[slot] === CONNECTING) {
-      mask |= EPOLLOUT;
-    }
-    const registered = (flags & REGISTERED) !== 0;
-    if (registered ? mask === this.#masks[slot] : mask === 0) {
-      return 0;
-    }
-    this.#masks[slot] = mask;
-    this.#flags[slot] |= REGISTERED;
-    const operation = registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    const n = this.#control(operation, this.#fds[slot], mask, slot, this.#generations[slot]);
-    if (n < 0 && !registered) {
-      this.#flags[slot] &= ~REGISTERED;
-    }
-    return n;
-  }
-
-  /** Explicit, since closing alone does not end the registration while another process has the description too. */
-  #unregister(slot: number): void {
-    if ((this.#flags[slot] & REGISTERED) !== 0) {
-      this.#flags[slot] &= ~REGISTERED;
-      this.#masks[slot] = 0;
-      this.#control(EPOLL_CTL_DEL, this.#fds[slot], 0, 0, 0);
-    }
-  }
-
-  #control(operation: number, fd: number, events: number, low: number, high: number): number {
-    this.counters.calls += 1;
-    return this.#kernel.epollControl(this.doorbellDescriptor, operation, fd, events, low, high);
-  }
-}
-
-/** ENOBUFS: no memory for now, with the socket intact; libuv waits too. */
-function wouldBlock(n: number): boolean {
-  return n === -EAGAIN || n === -ENOBUFS;
-}
-
-/**
- * Errors after which accepting again at once would fail again: a full table, no memory, or a listener that is none.
- * All others are the pending connection's own (accept(2): "treat them like EAGAIN").
- */
-function stopsAccepting(code: number): boolean {
-  switch (code) {
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-    case EBADF:
-    case EFAULT:
-    case EINVAL:
-    case ENOTSOCK:
-    case EOPNOTSUPP:
-      return true;
-    default:
-      return false;
   }
 }
 

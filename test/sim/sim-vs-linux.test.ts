@@ -1,0 +1,53 @@
+/**
+ * The model against the original: the same sequences of calls on the simulated and on the real kernel must give the same
+ * results and the same epoll events. The simulated kernel runs first; on the real one, whose network takes its own time,
+ * an observation is repeated until it agrees or a generous deadline has passed.
+ */
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { Kernel } from '../../src/base/kernel.js';
+import { LinuxKernel } from '../../src/base/linux-kernel.js';
+import { Rig } from './differential-rig.js';
+import { ADDRESS_SCRIPTS } from './scripts-address.js';
+import { EPOLL_SCRIPTS } from './scripts-epoll.js';
+import { TCP_SCRIPTS } from './scripts-tcp.js';
+import { UNIX_SCRIPTS } from './scripts-unix.js';
+import { SimWorld } from './sim-world.js';
+
+const isLinux = process.platform === 'linux';
+
+describe('the simulated kernel answers as Linux does', { skip: !isLinux }, () => {
+  let directory = '';
+  let linux: Kernel;
+
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), 'millrace-sim-'));
+    linux = new LinuxKernel();
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  const scripts = [...TCP_SCRIPTS, ...UNIX_SCRIPTS, ...EPOLL_SCRIPTS, ...ADDRESS_SCRIPTS];
+  for (const script of scripts) {
+    test(script.name, () => {
+      const world = new SimWorld({ seed: 7, shape: 'plain' });
+      world.files.addDirectory(directory);
+      const expected = new Rig(world.kernel('sim'), directory, () => world.settle());
+      script.run(expected);
+      expected.finish();
+      world.violations.take();
+      assert.equal(world.table.count, 0, 'the script left descriptors open');
+
+      const actual = new Rig(linux, directory, undefined, expected.log);
+      try {
+        script.run(actual);
+      } finally {
+        actual.finish();
+      }
+      assert.deepEqual(actual.log, expected.log);
+    });
+  }
+});
