@@ -126,10 +126,9 @@ export class Watchdog {
 }
 
 function blockedError(index: number, stats: ReactorStats, blockedMs: number): MillraceError {
-  const hook = hookName(stats.currentHook);
-  const slot = stats.currentSlot;
+  const { hook, slot } = stats;
   const where =
-    hook === '' ? 'outside of a hook' : `in ${hook}${slot < 0 ? '' : ` of slot ${slot}`}`;
+    hook === 'none' ? 'outside of a hook' : `in ${hook}${slot < 0 ? '' : ` of slot ${slot}`}`;
   return new MillraceError(
     'ERR_REACTOR_BLOCKED',
     `Reactor ${index} has been ${where} for ${Math.round(blockedMs)} ms: its other connections wait`,
