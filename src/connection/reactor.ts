@@ -1,79 +1,29 @@
 /**
- * A reactor: one thread's driver, event loop, connections, timers and mailbox, and the face they have for the user. It
- * turns the driver's completions into calls of the paths (read-path, write-path, lifecycle) and hooks (dispatch).
- *
- * A turn: completions → unread bytes offered again → timers → mailbox → tasks → drained → gathered writes → slots
- * freed. Whatever a step leaves over is done in the next turn, which then follows at once.
+ * A reactor: one thread's driver, event loop, connections, timers and mailbox, with the face they have for the user and
+ * for the engine. What happens goes its way through completion-router.ts to the paths and hooks; when it happens is up
+ * to event-loop.ts and turns.ts.
  */
 
-import type { Connection, DialOptions, Handler, Reactor as ReactorFace } from '../api.js';
-import type { Kernel } from '../base/kernel.js';
-import { BlockPool } from './block-pool.js';
+import type { Connection, DialOptions, Reactor as ReactorFace } from '../api.js';
 import { CompletionRouter } from './completion-router.js';
 import { SocketConnection } from './connection.js';
-import {
-  CONNECTING,
-  ConnectionTable,
-  DESTROYED,
-  generationOfId,
-  OPENED,
-  slotOfId,
-} from './connection-table.js';
+import { CONNECTING, DESTROYED, generationOfId, OPENED, slotOfId } from './connection-table.js';
+import { createState } from './create-state.js';
 import { resetDeadlines, setActivityTimeouts } from './deadlines.js';
 import { applyProfile } from './descriptor-options.js';
 import { dial, NO_SLOT } from './dialer.js';
-import { act, announce, dispatchDrained, dispatchFlushes, dispatchReady } from './dispatch.js';
-import type { Driver, DriverFactory } from './driver.js';
+import { act, announce } from './dispatch.js';
+import type { Driver } from './driver.js';
 import { EventLoop } from './event-loop.js';
 import { abort, close } from './lifecycle.js';
 import type { ListenSocket } from './listen-socket.js';
 import { Listener, type Receiver, Reserve } from './listener.js';
 import { checkHandler, type Profile } from './profile.js';
+import type { ReactorOptions } from './reactor-options.js';
 import type { ReactorState } from './reactor-state.js';
 import { Counter, Hook, type ReactorStats } from './stats.js';
-import { ConnectionReader } from './stream.js';
-import { TimerWheel } from './timer-wheel.js';
+import { Turns } from './turns.js';
 import { clearUserTimer, setUserTimer } from './user-timers.js';
-
-/** Timers fired at most in one turn, so that a burst of a million does not starve the connections. */
-const TIMER_BUDGET = 4_096;
-/** Tasks run at most in one turn. */
-const TASK_BUDGET = 1_024;
-const TIMERS_MAX = 4_194_304;
-
-/** How a reactor reaches the others: given by the engine. */
-export interface Peers {
-  readonly count: number;
-  write(id: number, bytes: Uint8Array): 'queued' | 'full' | 'closed';
-  post(index: number, bytes: Uint8Array): boolean;
-}
-
-/** What comes in from other threads: given by the engine. Returns true if something is left. */
-export type Inbox = (reactor: Reactor) => boolean;
-
-export interface ReactorOptions {
-  readonly index: number;
-  readonly kernel: Kernel;
-  readonly createDriver: DriverFactory;
-  readonly handler: Handler;
-  readonly stats: ReactorStats;
-  /** The most connections; slots for listeners and dials come on top. */
-  readonly connectionsMax: number;
-  readonly refuseWhenMax: boolean;
-  readonly receiveBytes: number;
-  readonly receiveBudget: number;
-  readonly acceptBudget: number;
-  /** The most bytes of blocks for queues and readers of all connections. */
-  readonly blockBytesMax: number;
-  readonly guardMemory: boolean;
-  readonly peers: Peers;
-  readonly inbox: Inbox;
-  readonly wakeDescriptor?: number;
-  /** Called at the start of each turn, for the watchdog. */
-  readonly onTurn: () => void;
-  readonly onWarning: (error: Error) => void;
-  readonly onShutdownRequest: () => void;
-}
 
 /** Slots beside the connections': listeners and pending dials. */
 const EXTRA_SLOTS = 1_024;
@@ -88,10 +38,7 @@ export class Reactor implements ReactorFace {
   readonly #loop: EventLoop;
   readonly #reserve: Reserve;
   readonly #router: CompletionRouter;
-  readonly #fire: (payload: number, id: number) => void;
-  #tasks: ((reactor: ReactorFace) => void)[] = [];
-  #lastTurnEnd = 0;
-  #wasBusy = false;
+  readonly #turns: Turns;
   #isReferenced = true;
   #holds = 0;
   #isHeldByConnections = false;
@@ -120,45 +67,16 @@ export class Reactor implements ReactorFace {
       nextDeadline: () => this.state.wheel.nextDeadline(),
     });
     this.#reserve = new Reserve(kernel);
-    this.state = this.#createState(slots);
-    this.#router.state = this.state;
-    this.#fire = (payload, id) => this.#router.onTimer(payload, id);
-  }
-
-  #createState(slots: number): ReactorState {
-    const { kernel, stats, index, blockBytesMax, guardMemory } = this.#options;
-    const pool = new BlockPool(kernel, { bytesMax: blockBytesMax, guard: guardMemory });
-    const now = kernel.now();
-    return {
-      index,
-      kernel,
-      driver: this.#driver,
-      table: new ConnectionTable(slots),
-      wheel: new TimerWheel({ capacityMax: TIMERS_MAX, now }),
-      pool,
-      stats,
-      reactor: this,
-      connections: [],
-      queues: new Map(),
-      readers: new Map(),
-      writers: new Map(),
-      extras: new Map(),
-      teardowns: new Map(),
-      timerCallbacks: new Map(),
-      emptyReader: new ConnectionReader(pool),
-      spareQueues: [],
-      flushList: [],
-      readyList: [],
-      drainList: [],
-      connectionCount: 0,
-      queuedBytes: 0,
-      now,
-      inTurn: false,
-      current: undefined,
+    this.state = createState(options, slots, this.#driver, this, {
       requestTurn: () => this.#loop.request(),
-      requestShutdown: () => this.#options.onShutdownRequest(),
+      requestShutdown: () => options.onShutdownRequest(),
       warn: (error) => this.#warn(error),
-    };
+    });
+    this.#router.state = this.state;
+    this.#turns = new Turns(this.state, this.#router, {
+      onTurn: options.onTurn,
+      inbox: () => options.inbox(this),
+    });
   }
 
   // The user's face.
@@ -201,7 +119,7 @@ export class Reactor implements ReactorFace {
     if (typeof task !== 'function') {
       throw new TypeError(`Expected a function to execute, got ${typeof task}`);
     }
-    this.#tasks.push(task);
+    this.#turns.addTask(task);
     this.#loop.request();
   }
 
@@ -511,97 +429,17 @@ export class Reactor implements ReactorFace {
     return this.state.pool.close();
   }
 
-  // The turn.
-
   #turn(): boolean {
-    const { state, stats } = this;
-    const startedAt = this.#options.kernel.now();
-    state.now = startedAt;
-    state.inTurn = true;
-    stats.beginTurn(startedAt);
-    this.#options.onTurn();
-    const handled = this.#driver.poll();
-    if (state.readyList.length > 0) {
-      dispatchReady(state);
-    }
-    let isBusy = state.wheel.size > 0 && state.wheel.advance(startedAt, this.#fire, TIMER_BUDGET);
-    isBusy = this.#options.inbox(this) || isBusy;
-    isBusy = this.#runTasks() || isBusy;
-    if (state.drainList.length > 0) {
-      dispatchDrained(state);
-    }
-    dispatchFlushes(state);
-    state.table.settle();
-    state.inTurn = false;
-    const endedAt = this.#options.kernel.now();
-    this.#syncStats();
-    this.#recordTurn(handled, startedAt, endedAt);
-    this.#lastTurnEnd = endedAt;
+    const isBusy = this.#turns.run();
     if (this.#isHeldByConnections) {
       this.#syncRef();
     }
-    if (
-      this.state.connectionCount === 0 &&
-      this.#idleWaiters.length > 0 &&
-      this.#router.dials.size === 0
-    ) {
+    if (this.state.connectionCount === 0 && this.#router.dials.size === 0) {
       for (const resolve of this.#idleWaiters.splice(0)) {
         resolve();
       }
     }
-    this.#wasBusy =
-      isBusy ||
-      handled > 0 ||
-      this.#driver.hasWork ||
-      state.readyList.length > 0 ||
-      state.drainList.length > 0 ||
-      state.flushList.length > 0;
-    return this.#wasBusy && !this.#isClosed;
-  }
-
-  #recordTurn(handled: number, startedAt: number, endedAt: number): void {
-    const { stats } = this;
-    stats.endTurn();
-    stats.add(Counter.turns, 1);
-    if (handled > 0) {
-      stats.add(Counter.events, handled);
-      stats.batchSize.record(handled);
-      stats.turnMicroseconds.record((endedAt - startedAt) * 1000);
-    }
-    if (this.#wasBusy) {
-      // Another turn was asked for when the last one ended: this is what the rest of the thread took.
-      stats.loopLagMicroseconds.record((startedAt - this.#lastTurnEnd) * 1000);
-    }
-  }
-
-  /** Figures that are kept elsewhere. */
-  #syncStats(): void {
-    const { stats, state } = this;
-    const { calls, staleEvents, acceptErrors } = this.#driver.counters;
-    stats.set(Counter.driverCalls, calls);
-    stats.set(Counter.staleEvents, staleEvents);
-    stats.set(Counter.acceptErrors, acceptErrors);
-    stats.set(Counter.queuedBytes, state.queuedBytes);
-    stats.set(Counter.blockBytes, state.pool.usedBytes);
-  }
-
-  #runTasks(): boolean {
-    if (this.#tasks.length === 0) {
-      return false;
-    }
-    const tasks = this.#tasks;
-    const batch = tasks.length <= TASK_BUDGET ? tasks : tasks.slice(0, TASK_BUDGET);
-    this.#tasks = tasks.length <= TASK_BUDGET ? [] : tasks.slice(TASK_BUDGET);
-    for (const task of batch) {
-      this.stats.enterHook(Hook.task, -1);
-      try {
-        task(this);
-      } catch (error) {
-        this.#warn(error);
-      }
-      this.stats.leaveHook();
-    }
-    return this.#tasks.length > 0;
+    return isBusy && !this.#isClosed;
   }
 
   #warn(thrown: unknown): void {

@@ -146,12 +146,7 @@ function enqueue(
 }
 
 /** A copy in pooled blocks, or, when the pool is at its limit, a copy of its own: a taken write is never lost. */
-function appendCopy(
-  state: ReactorState,
-  queue: WriteQueue,
-  bytes: Uint8Array,
-  from: number,
-): void {
+function appendCopy(state: ReactorState, queue: WriteQueue, bytes: Uint8Array, from: number): void {
   state.queuedBytes += bytes.byteLength - from;
   if (!queue.appendCopy(bytes, from)) {
     queue.appendOwned(Buffer.from(bytes.subarray(from)), undefined);

@@ -4,7 +4,8 @@ import type { Handler } from '../api.js';
 import type { Kernel } from '../base/kernel.js';
 import type { Driver } from '../connection/driver.js';
 import { EpollDriver } from '../connection/drivers/epoll.js';
-import { type Inbox as DrainInbox, type Peers, Reactor } from '../connection/reactor.js';
+import { Reactor } from '../connection/reactor.js';
+import type { Inbox as DrainInbox, Peers } from '../connection/reactor-options.js';
 import type { ReactorStats } from '../connection/stats.js';
 import type { ReactorSettings } from './settings.js';
 

@@ -8,7 +8,7 @@ import { listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
 import { Profile } from '../connection/profile.js';
 import type { Reactor } from '../connection/reactor.js';
-import { serverStats, ReactorStats, type ServerStats } from '../connection/stats.js';
+import { ReactorStats, type ServerStats, serverStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
 import { createReactor } from './create-reactor.js';
 import { type Drain, drainReactor } from './drain.js';

@@ -9,7 +9,7 @@ import type { Address } from '../base/address.js';
 import { parseAddress } from '../base/address.js';
 import { type ListenSocket, listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
-import { serverStats, ReactorStats, type ServerStats } from '../connection/stats.js';
+import { ReactorStats, type ServerStats, serverStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
 import { Acceptor } from './acceptor.js';
 import { moduleUrl } from './load-handler.js';

@@ -1,8 +1,8 @@
 /**
- * An established TCP connection's end as in net/ipv4/tcp.c, without sequence numbers: what was sent lies in the sender's
- * queue until a delivery moves a piece of it to the receiver. Each direction has one delivery underway at most, which
- * keeps the order; FIN follows the last byte, RST overtakes what does not fit. Called by sim-tcp.ts, which adds the
- * life before the connection.
+ * An established TCP connection's end as in net/ipv4/tcp.c, without sequence numbers: what was sent lies in the
+ * sender's queue until a delivery moves a piece of it to the receiver. Each direction has one delivery underway at
+ * most, which keeps the order; FIN follows the last byte, RST overtakes what does not fit. Called by sim-tcp.ts, which
+ * adds the life before the connection.
  */
 
 import { EAGAIN, ECONNRESET, ENOTCONN, EPIPE } from '../../src/base/errno.js';

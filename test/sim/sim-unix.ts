@@ -1,6 +1,6 @@
 /**
- * Unix stream sockets as in net/unix/af_unix.c. Nothing is in flight: what is sent lies in the peer's queue at once, and
- * counts against the sender's buffer until the peer reads it.
+ * Unix stream sockets as in net/unix/af_unix.c. Nothing is in flight: what is sent lies in the peer's queue at once,
+ * and counts against the sender's buffer until the peer reads it.
  */
 
 import {

@@ -1,7 +1,7 @@
 /**
- * The model against the original: the same sequences of calls on the simulated and on the real kernel must give the same
- * results and the same epoll events. The simulated kernel runs first; on the real one, whose network takes its own time,
- * an observation is repeated until it agrees or a generous deadline has passed.
+ * The model against the original: the same sequences of calls on the simulated and on the real kernel must give the
+ * same results and the same epoll events. The simulated kernel runs first; on the real one, whose network takes its own
+ * time, an observation is repeated until it agrees or a generous deadline has passed.
  */
 
 import assert from 'node:assert/strict';

@@ -1,0 +1,117 @@
+/**
+ * The turn of a reactor, and its tasks. The steps: completions → unread bytes offered again → timers → mailbox → tasks →
+ * drained → gathered writes → slots freed. Whatever a step leaves over is done in the next turn, which then follows at
+ * once. Called by the event loop.
+ */
+
+import type { Reactor as ReactorFace } from '../api.js';
+import type { CompletionRouter } from './completion-router.js';
+import { dispatchDrained, dispatchFlushes, dispatchReady } from './dispatch.js';
+import type { ReactorState } from './reactor-state.js';
+import { Counter, Hook } from './stats.js';
+
+/** Timers fired at most in one turn, so that a burst of a million does not starve the connections. */
+const TIMER_BUDGET = 4_096;
+/** Tasks run at most in one turn. */
+const TASK_BUDGET = 1_024;
+
+type Task = (reactor: ReactorFace) => void;
+
+export interface TurnHooks {
+  /** Called first, for the watchdog. */
+  readonly onTurn: () => void;
+  /** Works off the mailbox; true if something is left. */
+  readonly inbox: () => boolean;
+}
+
+export class Turns {
+  readonly #state: ReactorState;
+  readonly #hooks: TurnHooks;
+  readonly #fire: (payload: number, id: number) => void;
+  #tasks: Task[] = [];
+  #lastTurnEnd = 0;
+  #wasBusy = false;
+
+  constructor(state: ReactorState, router: CompletionRouter, hooks: TurnHooks) {
+    this.#state = state;
+    this.#hooks = hooks;
+    this.#fire = (payload, id) => router.onTimer(payload, id);
+  }
+
+  addTask(task: Task): void {
+    this.#tasks.push(task);
+  }
+
+  /** One turn; true if another one is to follow at once. */
+  run(): boolean {
+    const state = this.#state;
+    const { stats, driver, kernel } = state;
+    const startedAt = kernel.now();
+    state.now = startedAt;
+    state.inTurn = true;
+    stats.beginTurn(startedAt);
+    this.#hooks.onTurn();
+    const handled = driver.poll();
+    if (state.readyList.length > 0) {
+      dispatchReady(state);
+    }
+    let isBusy = state.wheel.size > 0 && state.wheel.advance(startedAt, this.#fire, TIMER_BUDGET);
+    isBusy = this.#hooks.inbox() || isBusy;
+    isBusy = this.#runTasks() || isBusy;
+    if (state.drainList.length > 0) {
+      dispatchDrained(state);
+    }
+    dispatchFlushes(state);
+    state.table.settle();
+    state.inTurn = false;
+    this.#record(handled, startedAt, kernel.now());
+    this.#wasBusy =
+      isBusy ||
+      handled > 0 ||
+      driver.hasWork ||
+      state.readyList.length > 0 ||
+      state.drainList.length > 0 ||
+      state.flushList.length > 0;
+    return this.#wasBusy;
+  }
+
+  #runTasks(): boolean {
+    if (this.#tasks.length === 0) {
+      return false;
+    }
+    const { stats, reactor } = this.#state;
+    const batch = this.#tasks.splice(0, TASK_BUDGET);
+    for (const task of batch) {
+      stats.enterHook(Hook.task, -1);
+      try {
+        task(reactor);
+      } catch (error) {
+        this.#state.warn(error);
+      }
+      stats.leaveHook();
+    }
+    return this.#tasks.length > 0;
+  }
+
+  #record(handled: number, startedAt: number, endedAt: number): void {
+    const { stats, driver, queuedBytes, pool } = this.#state;
+    const { calls, staleEvents, acceptErrors } = driver.counters;
+    stats.set(Counter.driverCalls, calls);
+    stats.set(Counter.staleEvents, staleEvents);
+    stats.set(Counter.acceptErrors, acceptErrors);
+    stats.set(Counter.queuedBytes, queuedBytes);
+    stats.set(Counter.blockBytes, pool.usedBytes);
+    stats.endTurn();
+    stats.add(Counter.turns, 1);
+    if (handled > 0) {
+      stats.add(Counter.events, handled);
+      stats.batchSize.record(handled);
+      stats.turnMicroseconds.record((endedAt - startedAt) * 1000);
+    }
+    if (this.#wasBusy) {
+      // Another turn was asked for when the last one ended: this is what the rest of the thread took.
+      stats.loopLagMicroseconds.record((startedAt - this.#lastTurnEnd) * 1000);
+    }
+    this.#lastTurnEnd = endedAt;
+  }
+}
