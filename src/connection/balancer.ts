@@ -1,6 +1,6 @@
 /**
- * Which reactor gets a new connection. The main reactor asks once for each connection that it accepted; what it knows of
- * the others is what it passes in: how many connections each has, and whether it takes more.
+ * Which reactor gets a new connection. The main reactor asks once for each connection that it accepted; what it knows
+ * of the others is what it passes in: how many connections each has, and whether it takes more.
  *
  * - `connections(i)` has to include those that were handed over and not yet seen there: the reactor's own counter is
  *   late by as much as its mailbox holds, and a burst of new connections would all go to the same one.
@@ -25,8 +25,8 @@ export interface BalancerOptions {
 
 export interface Balancer {
   /**
-   * The index of the reactor for a new connection, or -1 when none is available. `sourceHash` is any 32-bit integer that
-   * is the same for all connections of a source (see `hashAddress`); only `source-hash` looks at it, and only
+   * The index of the reactor for a new connection, or -1 when none is available. `sourceHash` is any 32-bit integer
+   * that is the same for all connections of a source (see `hashAddress`); only `source-hash` looks at it, and only
    * `descriptor-hash` at `fd`.
    */
   pick(fd: number, sourceHash: number): number;

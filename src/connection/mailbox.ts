@@ -1,24 +1,24 @@
 /**
  * A bounded queue between threads, many producers and one consumer, in a SharedArrayBuffer. Each reactor reads its own;
  * whoever wants something of a reactor (another one, the acceptor, the supervisor, a `Remote`) writes into it: a
- * descriptor to take over, the address of a block to send, a connection to close. After a reactor's thread has died, the
- * supervisor closes its mailbox and drains what is left, to free what the messages own.
+ * descriptor to take over, the address of a block to send, a connection to close. After a reactor's thread has died,
+ * the supervisor closes its mailbox and drains what is left, to free what the messages own.
  *
  * Any thread may die at any step: `worker.terminate()` and heap limits end a thread at the next call or back-edge of a
- * loop, and calls of builtins such as `Atomics.store` count (measured on Node 20: V8 stops at them in the interpreter and
- * in optimized code). That rules out the well-known bounded queue of Vyukov, in which a producer claims a cell and then
- * publishes it: one that dies in between, at the `Atomics.store` that publishes, blocks the ring for good. Here a message
- * is written where nobody looks, and one compare-and-exchange puts it in its place:
+ * loop, and calls of builtins such as `Atomics.store` count (measured on Node 20: V8 stops at them in the interpreter
+ * and in optimized code). That rules out the well-known bounded queue of Vyukov, in which a producer claims a cell and
+ * then publishes it: one that dies in between, at the `Atomics.store` that publishes, blocks the ring for good. Here a
+ * message is written where nobody looks, and one compare-and-exchange puts it in its place:
  *
  *   1. take a node from the ring of free nodes                   dies after: the node is lost, the rest goes on
  *   2. write the message into the node                           the same
  *   3. exchange the ring's next empty cell for the node          now it is pushed
  *   4. move the tail on                                          dies before: the next producer does it
  *
- * The ring of free nodes is filled by the consumer alone. An empty cell holds the position that it is empty for, so that
- * step 3 fails for a producer that was late by a round. Positions wrap around at 2^31; who sleeps for just so many
- * messages between two steps is not defended against. There are twice as many cells as nodes, and messages are taken out
- * in order: so what is found at the tail can be a message of this round but never one of the round before.
+ * The ring of free nodes is filled by the consumer alone. An empty cell holds the position that it is empty for, so
+ * that step 3 fails for a producer that was late by a round. Positions wrap around at 2^31; who sleeps for just so many
+ * messages between two steps is not defended against. There are twice as many cells as nodes, and messages are taken
+ * out in order: so what is found at the tail can be a message of this round but never one of the round before.
  *
  * Rules:
  * - A message is seen once at most, in the order of its producer. One whose handler was interrupted is not seen again;

@@ -7,7 +7,7 @@
  * - With an asynchronous driver the gathered blocks are lent to the kernel until `consume` or `clear`: the pool refuses
  *   to free them, and what is appended meanwhile lies behind their gathered bytes.
  * - User callbacks (receipts and onFree) are called last, when the queue is consistent, one after the other in the
- *   order they became due: they may append, and even cause a `consume` of more. One that throws is reported to `onError`
+ *   order they became due. They may append, and even cause a `consume` of more. One that throws is told to `onError`
  *   and stops nothing. While they run `hasReceipts` is true: the queue must not be given to another connection yet.
  */
 

@@ -105,6 +105,16 @@ describe('LinkedBuffer', () => {
     assert.equal(buffer.until(0x0a)?.length, 51);
   });
 
+  it('what was searched once is not searched again', () => {
+    const { buffer } = make();
+    buffer.appendCopy(Buffer.from('x'.repeat(100)));
+    assert.equal(buffer.until(0x0a), undefined);
+    // Only a second look could see these.
+    buffer.head!.bytes.fill('\n', 0, 100);
+    buffer.appendCopy(Buffer.from('y'));
+    assert.equal(buffer.indexOf(0x0a, 101), -1);
+  });
+
   it('a buffer that is used again has forgotten what was searched in it', () => {
     const { pool, buffer } = make();
     buffer.appendCopy(Buffer.from('no end of line'));

@@ -1,6 +1,7 @@
 /**
  * A thread of mailbox.test.ts that writes messages (producer, sequence, and a split sum of both): a number of them, or
- * without an end until it is terminated. It wakes the consumer as a reactor would, with `Atomics.notify` for the eventfd.
+ * without an end until it is terminated. It wakes the consumer as a reactor would, with `Atomics.notify` for the
+ * eventfd.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';

@@ -220,6 +220,23 @@ describe('ConnectionWriter', () => {
     assert.equal(out.pool.usedBlocks, 0);
   });
 
+  it('a pool without room does not keep a writer from being filled', () => {
+    const pool = makePool(0);
+    let sent = '';
+    const writer = new ConnectionWriter(pool, (buffer) => {
+      sent += buffer.next(buffer.length)!.toString();
+      return 'queued';
+    });
+    writer.reserve(3).write('abc');
+    writer.commit(3);
+    writer.writeByte(0x64);
+    writer.writeString('e'.repeat(3000));
+    writer.writeBytes(Buffer.from('f'));
+    assert.equal(pool.isOverdrawn, true);
+    writer.flush();
+    assert.deepEqual([sent, pool.usedBytes], [`abcd${'e'.repeat(3000)}f`, 0]);
+  });
+
   it('full keeps the bytes for the next flush; closed drops them', () => {
     const out = new Collector();
     out.answer = 'full';

@@ -179,6 +179,14 @@ describe('faults', () => {
     assert.ok(spurious > 0);
   });
 
+  test('there is no memory', () => {
+    const { world, kernel } = scene({ regionNoMemory: 1, blockNoMemory: 1 });
+    assert.throws(() => kernel.allocate(64), RangeError);
+    assert.equal(kernel.allocateBlock(64), 0);
+    assert.deepEqual(world.violations.take(), []);
+    assert.equal(world.memory.liveBytes, 0);
+  });
+
   test('Unix connections are not reset by faults', () => {
     const { kernel, fd } = scene({ receiveReset: 1, sendReset: 1 }, 'unix-abstract://s');
     assert.equal(kernel.send(fd, Buffer.from('x')), 1);
@@ -207,7 +215,7 @@ function play(seed: number, plan: FaultPlan): string {
   if (listener < 0) return world.traceHash;
   kernel.bind(listener, parseUrl('tcp://127.0.0.1:80').sockaddr);
   kernel.listen(listener, 3);
-  const region = kernel.allocate(4096);
+  const region = world.memory.allocate(4096);
   const open: number[] = [];
   for (let i = 0; i < 5; i++) {
     const peer = world.peer({ resetChance: random.chance(0.3) ? 0.05 : 0, writeMax: 100 });

@@ -50,7 +50,8 @@ const CEILINGS = {
   connectLost: 0.1,
   /** epollControl: ENOMEM or ENOSPC when something is added. */
   controlNoMemory: 0.05,
-  /** allocateBlock: 0. */
+  /** allocate throws, allocateBlock gives 0. */
+  regionNoMemory: 0.05,
   blockNoMemory: 0.05,
   /** An alarm rings up to 1 ms before its time, as libuv's do: they count from the start of the loop's turn. */
   alarmEarly: 0.5,

@@ -68,6 +68,10 @@ export class SimKernel implements Kernel {
   }
 
   allocate(byteLength: number): Region {
+    if (this.#world.faults.hit('regionNoMemory')) {
+      this.#done('allocate', byteLength, 0, -ENOMEM);
+      throw new RangeError(`Cannot allocate ${byteLength} bytes: out of memory`);
+    }
     const region = this.#world.memory.allocate(byteLength);
     this.#done('allocate', byteLength, 0, region.address);
     return region;
