@@ -130,22 +130,28 @@ export class SocketConnection implements Connection {
   }
 
   get reader() {
-    return this.slot < 0 ? closedReader(this.owner) : readerOf(this.owner, this.slot);
+    return this.#isGone ? closedReader(this.owner) : readerOf(this.owner, this.slot);
   }
 
   get writer() {
     const { owner, slot } = this;
-    let writer = slot < 0 ? undefined : owner.writers.get(slot);
+    if (this.#isGone) {
+      return closedWriter(owner);
+    }
+    let writer = owner.writers.get(slot);
     if (writer === undefined) {
       writer = new ConnectionWriter(owner.pool, (buffer) =>
         writePath.writeLinked(owner, this, buffer),
       );
-      if (slot >= 0) {
-        readerOf(owner, slot);
-        owner.writers.set(slot, writer);
-      }
+      readerOf(owner, slot);
+      owner.writers.set(slot, writer);
     }
     return writer;
+  }
+
+  /** In onClose the slot is still named, but what hangs on it would be the next connection's. */
+  get #isGone(): boolean {
+    return this.slot < 0 || this.owner.connections[this.slot] !== this;
   }
 
   pause(): void {
@@ -246,6 +252,13 @@ export class SocketConnection implements Connection {
 function closedReader(owner: ReactorState) {
   owner.emptyReader.release();
   return owner.emptyReader;
+}
+
+/** A writer that takes nothing and stays so. */
+function closedWriter(owner: ReactorState) {
+  const writer = new ConnectionWriter(owner.pool, () => 'closed');
+  writer.close();
+  return writer;
 }
 
 function checkBytes(method: string, data: unknown): void {

@@ -48,6 +48,8 @@ export function createState(
     spareQueues: [],
     flushList: [],
     readyList: [],
+    starvedList: [],
+    starvedList: [],
     drainList: [],
     connectionCount: 0,
     queuedBytes: 0,

@@ -96,19 +96,21 @@ class DialRace {
     return new Promise<Connection>((resolvePromise, reject) => {
       this.#resolve = resolvePromise;
       this.#reject = reject;
-      const onAbort = () => this.#fail(signal!.reason);
+      const onAbort = () => this.fail(signal!.reason);
       signal?.addEventListener('abort', onAbort, { once: true });
       const timer =
         timeoutMs === 0
           ? -1
           : this.#reactor.setTimer(timeoutMs, () => {
-              this.#fail(new SystemError('connect', ETIMEDOUT, this.#url));
+              this.fail(new SystemError('connect', ETIMEDOUT, this.#url));
             });
       const release = this.#reactor.holdOpen();
+      this.#reactor.races.add(this);
       this.#finish = () => {
         signal?.removeEventListener('abort', onAbort);
         this.#reactor.clearTimer(timer);
         this.#reactor.clearTimer(this.#nextTimer);
+        this.#reactor.races.delete(this);
         release();
       };
       this.#start(address);
@@ -128,7 +130,7 @@ class DialRace {
           this.#begin(addresses.map((each) => encodeSockaddr(each)));
         }
       },
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => this.fail(error),
     );
   }
 
@@ -144,7 +146,7 @@ class DialRace {
       const sockaddr = this.#queue.shift();
       if (sockaddr === undefined) {
         if (this.#pending.size === 0) {
-          this.#fail(this.#error ?? new SystemError('connect', ECONNREFUSED, this.#url));
+          this.fail(this.#error ?? new SystemError('connect', ECONNREFUSED, this.#url));
         }
         return;
       }
@@ -213,7 +215,8 @@ class DialRace {
     return false;
   }
 
-  #fail(error: unknown): void {
+  /** Gives up, for the given reason. */
+  fail(error: unknown): void {
     if (!this.#isOver) {
       this.#end();
       this.#reject(error);

@@ -33,6 +33,7 @@ import {
   listReady,
   readerOf,
   startReceiving,
+  starve,
   unreadBytes,
 } from './read-path.js';
 import { Counter, Hook, type HookIndex } from './stats.js';
@@ -182,11 +183,15 @@ function runReadable(state: ReactorState, connection: SocketConnection): void {
     return;
   }
   const reader = readerOf(state, slot);
-  reader.settle();
+  if (!reader.settle()) {
+    starve(state, slot);
+  }
   if (reader.length > 0 && reader.length < before) {
     listReady(state, slot);
   }
-  limitUnread(state, connection);
+  if (!state.pool.isOverdrawn) {
+    limitUnread(state, connection);
+  }
 }
 
 /** Connections with unread bytes to offer again, a wake, or a FIN that had to wait. One round. */
@@ -213,7 +218,7 @@ function dispatchOne(state: ReactorState, connection: SocketConnection): void {
   const flags = state.table.flags[slot];
   const isWoken = (flags & WOKEN) !== 0;
   state.table.flags[slot] &= ~WOKEN;
-  if ((flags & PAUSED) !== 0 && !isWoken) {
+  if ((flags & (PAUSED | HELD)) !== 0 && !isWoken) {
     return;
   }
   if (profile.onReadable !== undefined) {
@@ -222,7 +227,7 @@ function dispatchOne(state: ReactorState, connection: SocketConnection): void {
     }
     return;
   }
-  if (unreadBytes(state, slot) > 0 && (flags & PAUSED) === 0) {
+  if (unreadBytes(state, slot) > 0 && (flags & (PAUSED | HELD)) === 0) {
     const reader = readerOf(state, slot);
     // All of it: what a pause kept is bounded by one batch of the driver.
     const bytes = reader.readCopy(reader.length)!;

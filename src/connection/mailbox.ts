@@ -311,7 +311,7 @@ function distance(from: number, to: number): number {
   return ((to - from) << 1) >> 1;
 }
 
-/** The lower 32 bits of an integer below 2^53, such as an address or a connection's id, as one argument of a message. */
+/** The lower 32 bits of an integer below 2^53, such as an address or the id of a connection: one argument. */
 export function lowWord(value: number): number {
   return value | 0;
 }

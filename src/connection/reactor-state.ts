@@ -47,6 +47,8 @@ export interface ReactorState {
   flushList: number[];
   /** Slots with unread bytes, a wake, or held bytes to report. */
   readyList: number[];
+  /** Slots that wait for memory before they receive more. */
+  starvedList: number[];
   /** Connections that fell below their low-water mark. */
   drainList: SocketConnection[];
   connectionCount: number;

@@ -5,6 +5,7 @@
  */
 
 import type { Connection, DialOptions, Reactor as ReactorFace } from '../api.js';
+import { MillraceError } from '../errors.js';
 import { CompletionRouter } from './completion-router.js';
 import { SocketConnection } from './connection.js';
 import { CONNECTING, DESTROYED, generationOfId, OPENED, slotOfId } from './connection-table.js';
@@ -28,6 +29,8 @@ import { clearUserTimer, setUserTimer } from './user-timers.js';
 /** Slots beside the connections': listeners and pending dials. */
 const EXTRA_SLOTS = 1_024;
 const EVENTS_A_BATCH = 512;
+const WARNING_WINDOW_MS = 1_000;
+const WARNINGS_MAX = 10;
 
 export class Reactor implements ReactorFace {
   readonly index: number;
@@ -39,11 +42,16 @@ export class Reactor implements ReactorFace {
   readonly #reserve: Reserve;
   readonly #router: CompletionRouter;
   readonly #turns: Turns;
+  /** Dials under way. */
+  readonly races = new Set<{ fail(error: Error): void }>();
   #isReferenced = true;
   #holds = 0;
   #isHeldByConnections = false;
   #tickTimer = -1;
   #isClosed = false;
+  #isDraining = false;
+  #warnings = 0;
+  #warningsFrom = Number.NEGATIVE_INFINITY;
   #idleWaiters: (() => void)[] = [];
 
   constructor(options: ReactorOptions) {
@@ -132,7 +140,9 @@ export class Reactor implements ReactorFace {
   }
 
   dial(url: string, options: DialOptions = {}): Promise<Connection> {
-    return dial(this, url, options);
+    return this.#isDraining
+      ? Promise.reject(new MillraceError('ERR_CLOSED', 'Cannot dial: the reactor is closed'))
+      : dial(this, url, options);
   }
 
   write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed' {
@@ -238,9 +248,11 @@ export class Reactor implements ReactorFace {
 
   /** Takes a connected descriptor that another thread accepted; false if there is no room: it is the caller's. */
   takeDescriptor(fd: number, profile: Profile, family: number): boolean {
-    return (
-      this.state.connectionCount < this.#options.connectionsMax && this.adopt(fd, profile, family)
-    );
+    return this.#hasRoom() && this.adopt(fd, profile, family);
+  }
+
+  #hasRoom(): boolean {
+    return !this.#isDraining && this.state.connectionCount < this.#options.connectionsMax;
   }
 
   /** A message from another thread, for onMessage. */
@@ -261,7 +273,7 @@ export class Reactor implements ReactorFace {
 
   /** Takes a descriptor that a listener of this reactor accepted. */
   takeAccepted(fd: number, listener: Listener): boolean {
-    if (this.state.connectionCount >= this.#options.connectionsMax) {
+    if (!this.#hasRoom()) {
       return false;
     }
     const isTaken = this.adopt(fd, listener.profile, listener.socket.family);
@@ -366,8 +378,12 @@ export class Reactor implements ReactorFace {
     return connection;
   }
 
-  /** Closes every connection gracefully. */
+  /** Takes no more connections, gives up pending dials and closes every connection gracefully. */
   closeAll(): void {
+    this.#isDraining = true;
+    for (const race of this.races) {
+      race.fail(new MillraceError('ERR_CLOSED', 'The reactor is being closed'));
+    }
     for (const connection of this.#live()) {
       close(this.state, connection, 'shutdown');
     }
@@ -375,9 +391,6 @@ export class Reactor implements ReactorFace {
 
   /** Aborts what is left. */
   abortAll(): void {
-    for (const [slot] of this.#router.dials) {
-      this.cancelConnect(slot);
-    }
     for (const connection of this.#live()) {
       abort(this.state, connection, 'shutdown');
     }
@@ -444,6 +457,14 @@ export class Reactor implements ReactorFace {
 
   #warn(thrown: unknown): void {
     const error = thrown instanceof Error ? thrown : new Error(`Thrown: ${String(thrown)}`);
-    this.#options.onWarning(error);
+    // Peers may be able to cause warnings at will: so many in a second are told, the counters have them all.
+    if (this.now - this.#warningsFrom >= WARNING_WINDOW_MS) {
+      this.#warningsFrom = this.now;
+      this.#warnings = 0;
+    }
+    this.#warnings += 1;
+    if (this.#warnings <= WARNINGS_MAX) {
+      this.#options.onWarning(error);
+    }
   }
 }

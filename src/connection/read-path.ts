@@ -10,6 +10,7 @@ import {
   DESTROYED,
   END_OWED,
   HAS_READER,
+  HELD,
   NO_RECEIVE,
   PAUSED,
   READ_FULL,
@@ -19,6 +20,7 @@ import {
 } from './connection-table.js';
 import { armDeadline, timeOf } from './deadlines.js';
 import type { ReactorState } from './reactor-state.js';
+import { Counter } from './stats.js';
 import { ConnectionReader } from './stream.js';
 
 /** The connection's reader, made when first asked for. */
@@ -91,7 +93,29 @@ export function startReceiving(state: ReactorState, slot: number): void {
 
 /** Keeps bytes that cannot be delivered now. */
 export function keep(state: ReactorState, slot: number, bytes: Buffer): void {
-  readerOf(state, slot).append(bytes);
+  if (!readerOf(state, slot).append(bytes)) {
+    starve(state, slot);
+  }
+}
+
+/** The reactor's memory for unread bytes is used up: this peer waits until some is free again. */
+export function starve(state: ReactorState, slot: number): void {
+  state.stats.add(Counter.refusedMemory, 1);
+  pause(state, slot, READ_FULL);
+  state.starvedList.push(slot);
+}
+
+/** Lets peers go on that waited for memory. Called once a turn. */
+export function feedStarved(state: ReactorState): void {
+  if (state.pool.isOverdrawn) {
+    return;
+  }
+  for (const slot of state.starvedList.splice(0)) {
+    const connection = state.connections[slot];
+    if (connection !== undefined) {
+      limitUnread(state, connection);
+    }
+  }
 }
 
 /** Holds or releases the peer according to how much a pull handler has left unread. */
@@ -108,5 +132,7 @@ export function limitUnread(state: ReactorState, connection: SocketConnection): 
 /** Whether the peer's FIN can be reported now: nothing is left that is to be reported before it. */
 export function canReportEnd(state: ReactorState, slot: number): boolean {
   const flags = state.table.flags[slot];
-  return (flags & RECEIVE_ENDED) !== 0 && (flags & (PAUSED | READY_LISTED | DESTROYED)) === 0;
+  return (
+    (flags & RECEIVE_ENDED) !== 0 && (flags & (PAUSED | HELD | READY_LISTED | DESTROYED)) === 0
+  );
 }

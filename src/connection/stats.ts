@@ -75,6 +75,8 @@ export const Counter = {
   staleEvents: 29,
   /** Descriptors that another reactor accepted and this one took out of its mailbox. */
   adopted: 30,
+  /** Times that a peer had to wait since the memory for unread bytes was used up. */
+  refusedMemory: 31,
 } as const;
 
 export type CounterName = keyof typeof Counter;
@@ -204,7 +206,7 @@ export class ReactorStats {
     this.#turn[0] = 0;
   }
 
-  /** The user's code is entered: a value of `Hook`, and the connection's slot or -1. Plain stores: a watchdog looks again. */
+  /** The user's code is entered: a value of `Hook`, and the slot or -1. Plain stores: a watchdog looks again. */
   enterHook(hook: number, slot: number): void {
     this.#activity[HOOK_WORD] = hook;
     this.#activity[SLOT_WORD] = slot;

@@ -8,12 +8,15 @@ import type { Reactor as ReactorFace } from '../api.js';
 import type { CompletionRouter } from './completion-router.js';
 import { dispatchDrained, dispatchFlushes, dispatchReady } from './dispatch.js';
 import type { ReactorState } from './reactor-state.js';
+import { feedStarved } from './read-path.js';
 import { Counter, Hook } from './stats.js';
 
 /** Timers fired at most in one turn, so that a burst of a million does not starve the connections. */
 const TIMER_BUDGET = 4_096;
 /** Tasks run at most in one turn. */
 const TASK_BUDGET = 1_024;
+/** Pages that are given back more often than this would be faulted in again as often. */
+const TRIM_INTERVAL_MS = 1_000;
 
 type Task = (reactor: ReactorFace) => void;
 
@@ -31,6 +34,7 @@ export class Turns {
   #tasks: Task[] = [];
   #lastTurnEnd = 0;
   #wasBusy = false;
+  #lastTrim = 0;
 
   constructor(state: ReactorState, router: CompletionRouter, hooks: TurnHooks) {
     this.#state = state;
@@ -62,6 +66,9 @@ export class Turns {
       dispatchDrained(state);
     }
     dispatchFlushes(state);
+    if (state.starvedList.length > 0) {
+      feedStarved(state);
+    }
     state.table.settle();
     state.inTurn = false;
     this.#record(handled, startedAt, kernel.now());
@@ -72,7 +79,19 @@ export class Turns {
       state.readyList.length > 0 ||
       state.drainList.length > 0 ||
       state.flushList.length > 0;
+    if (!this.#wasBusy) {
+      this.#trim();
+    }
     return this.#wasBusy;
+  }
+
+  /** About to rest: gives memory that is not in use back to the system, now and then. */
+  #trim(): void {
+    const { now, pool } = this.#state;
+    if (now - this.#lastTrim >= TRIM_INTERVAL_MS && pool.freeBytes > 0) {
+      this.#lastTrim = now;
+      pool.trim();
+    }
   }
 
   #runTasks(): boolean {

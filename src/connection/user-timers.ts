@@ -8,6 +8,7 @@ import type { SocketConnection } from './connection.js';
 import { DESTROYED } from './connection-table.js';
 import { timeOf } from './deadlines.js';
 import { extrasOf } from './extras.js';
+import { abort } from './lifecycle.js';
 import type { ReactorState } from './reactor-state.js';
 
 export const USER_TIMER = -1;
@@ -48,7 +49,14 @@ export function setConnectionTimer(
   const extras = extrasOf(state, slot);
   const timer = setUserTimer(state, milliseconds, () => {
     extras.timers.delete(timer);
-    callback();
+    try {
+      callback();
+    } catch (thrown) {
+      // As with a hook: it costs this connection.
+      const error = thrown instanceof Error ? thrown : new Error(`A timer threw ${String(thrown)}`);
+      abort(state, connection, 'handler', error);
+      throw error;
+    }
   });
   extras.timers.add(timer);
   return timer;

@@ -17,7 +17,7 @@ import type { BlockPool } from './block-pool.js';
 import type { SendVector } from './driver.js';
 import type { LinkedBuffer } from './linked-buffer.js';
 
-/** Owned arrays below this are copied: one range of a vectored send costs as much as copying some 2 KiB. */
+/** Owned arrays below this are copied: up to here that takes less time than a node and an iovec more (measured). */
 const OWNED_BYTES_MIN = 2048;
 /** Linked buffers below this are copied behind what is queued, if it fits there. */
 const LINKED_BYTES_MIN = 1024;

@@ -4,13 +4,14 @@
  */
 
 import type { DescriptorRegistry } from '../base/descriptors.js';
+import { AF_UNIX } from '../base/linux.js';
 import type { LinuxKernel } from '../base/linux-kernel.js';
 import { type Balancer, createBalancer, hashAddress } from '../connection/balancer.js';
 import type { ListenSocket } from '../connection/listen-socket.js';
 import type { Listener } from '../connection/listener.js';
 import { Profile } from '../connection/profile.js';
 import type { Reactor } from '../connection/reactor.js';
-import { Counter, ReactorStats } from '../connection/stats.js';
+import { Counter, ReactorStats, type StatsSnapshot } from '../connection/stats.js';
 import { createReactor } from './create-reactor.js';
 import type { PostOffice } from './mail.js';
 import type { ServeSettings } from './settings.js';
@@ -74,6 +75,11 @@ export class Acceptor {
     });
   }
 
+  /** What the main reactor itself counted. */
+  get stats(): StatsSnapshot {
+    return this.reactor.stats.snapshot(-1);
+  }
+
   /** A listening socket that will be accepted from once the reactors are up. */
   hold(socket: ListenSocket): void {
     this.#held.push(socket);
@@ -128,7 +134,9 @@ export class Acceptor {
     let hash = 0;
     if (settings.balance === 'source-hash') {
       const n = kernel.getPeerName(fd, this.#peer);
-      hash = n < 0 ? 0 : hashAddress(this.#peer, n);
+      // Unix peers have no address to tell them apart by.
+      const isUnix = listener.socket.family === AF_UNIX;
+      hash = n < 0 || isUnix ? Math.imul(fd, 0x9e3779b1) >>> 0 : hashAddress(this.#peer, n);
     }
     const index = this.#balancer.pick(fd, hash);
     if (index < 0) {

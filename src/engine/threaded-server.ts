@@ -9,7 +9,7 @@ import type { Address } from '../base/address.js';
 import { parseAddress } from '../base/address.js';
 import { type ListenSocket, listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
-import { ReactorStats, type ServerStats, serverStats } from '../connection/stats.js';
+import { combine, ReactorStats, type ServerStats, serverStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
 import { Acceptor } from './acceptor.js';
 import { moduleUrl } from './load-handler.js';
@@ -227,7 +227,9 @@ export class ThreadedServer implements Server {
   }
 
   get stats(): ServerStats {
-    return serverStats(this.#stats);
+    const { reactors } = serverStats(this.#stats);
+    // What the main reactor accepted and refused belongs to the server, though to none of its reactors.
+    return { totals: combine([...reactors, this.#acceptor.stats]), reactors };
   }
 
   write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed' {

@@ -19,6 +19,7 @@ import {
 
 export interface Script {
   readonly name: string;
+  readonly needsIpv6?: boolean;
   run(rig: Rig): void;
 }
 

@@ -16,7 +16,7 @@ import {
   SOL_SOCKET,
 } from '../../src/base/linux.js';
 import { LinuxKernel } from '../../src/base/linux-kernel.js';
-import { until } from './until.js';
+import { awaitCondition } from './await-condition.js';
 
 /** Without a registry: what a test opens is not the library's. */
 export const rawKernel = new LinuxKernel();
@@ -66,7 +66,7 @@ export class RawPeer {
 
   static async connect(url: string, options: RawPeerOptions = {}): Promise<RawPeer> {
     const peer = RawPeer.begin(url, options);
-    await until(() => peer.isConnected, `a connection to ${url}`);
+    await awaitCondition(() => peer.isConnected, `a connection to ${url}`);
     return peer;
   }
 
@@ -141,7 +141,7 @@ export class RawPeer {
 
   async #next(byteLength: number): Promise<Buffer | string> {
     let part: Buffer | string | undefined;
-    await until(() => {
+    await awaitCondition(() => {
       part = this.receive(byteLength);
       return part !== undefined;
     }, 'something to receive');

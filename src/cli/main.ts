@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+/**
+ * The program `millrace`: picks the command, and turns what fails into one line and an exit code: 0 done, 1 it could not
+ * be done, 2 it was asked for wrongly.
+ *
+ * A command is loaded when it is asked for, so that help, the version and `millrace doctor` also work where the FFI
+ * package does not load.
+ */
+
+import { readFileSync } from 'node:fs';
+
+import { describeFailure, exitCodeOf, UsageError } from './failure.js';
+import { COMMANDS, type CommandName, HELP } from './help.js';
+import { Terminal } from './terminal.js';
+
+type Run = (args: readonly string[], terminal: Terminal) => Promise<number>;
+
+const LOADERS: Readonly<Record<CommandName, () => Promise<Run>>> = {
+  echo: async () => (await import('./echo.js')).echo,
+  run: async () => (await import('./run.js')).run,
+  doctor: async () => (await import('./doctor.js')).doctor,
+};
+
+const terminal = new Terminal(process.stdout, process.stderr);
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  terminal.complain(`millrace: ${describeFailure(error, isDebugging())}`);
+  process.exitCode = exitCodeOf(error);
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [first, ...rest] = args;
+  switch (first) {
+    case undefined:
+      terminal.complain(HELP.millrace);
+      return 2;
+    case '--help':
+    case '-h':
+      terminal.print(HELP.millrace);
+      return 0;
+    case 'help':
+      terminal.print(rest[0] === undefined ? HELP.millrace : HELP[commandOf(rest[0])]);
+      return 0;
+    case '--version':
+    case '-v':
+      terminal.print(version());
+      return 0;
+    default: {
+      const command = commandOf(first);
+      if (asksForHelp(rest)) {
+        terminal.print(HELP[command]);
+        return 0;
+      }
+      const run = await LOADERS[command]();
+      return run(rest, terminal);
+    }
+  }
+}
+
+function commandOf(name: string): CommandName {
+  const found = COMMANDS.find((command) => command === name);
+  if (found === undefined) {
+    const what = name.startsWith('-') ? `unknown option ${name}` : `there is no command ${name}`;
+    throw new UsageError(`${what}; the commands are ${COMMANDS.join(', ')}`);
+  }
+  return found;
+}
+
+/** Everywhere but after `--`, which ends the options. */
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  const options = end < 0 ? args : args.slice(0, end);
+  return options.includes('--help') || options.includes('-h');
+}
+
+/** package.json lies two folders above, in a checkout as in the published package. */
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function isDebugging(): boolean {
+  return process.env.MILLRACE_DEBUG === '1';
+}
