@@ -49,7 +49,6 @@ export function createState(
     flushList: [],
     readyList: [],
     starvedList: [],
-    starvedList: [],
     drainList: [],
     connectionCount: 0,
     queuedBytes: 0,
