@@ -1,9 +1,10 @@
 /**
- * The benchmark's command: `npm run bench -- [echo|stream|idle|all] [options]`, see README.md beside this file.
+ * The benchmark's command: `npm run bench -- [echo|stream|idle|all|buffers] [options]`, see README.md beside this file.
  *
  * Exit code 0 when everything was measured without an error, 1 when something failed, 2 for a wrong command line.
  */
 import { buildNative } from './build-native.js';
+import { runBuffersBenchmark } from './buffers.js';
 import { contestants } from './contestants.js';
 import { type IdleResult, measureIdle } from './idle.js';
 import { interleave, type Slice } from './interleave.js';
@@ -83,6 +84,10 @@ async function run(options: Options): Promise<void> {
 }
 
 async function main(): Promise<number> {
+  if (process.argv[2] === 'buffers') {
+    await runBuffersBenchmark(process.argv.slice(3));
+    return 0;
+  }
   let options: Options;
   try {
     options = parseOptions(process.argv.slice(2));

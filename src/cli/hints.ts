@@ -1,6 +1,6 @@
 /**
- * What to type to try a server, for who has just started one: a tool that is installed here, if there is one, and a line
- * for Node, which is.
+ * What to type to try a server, for who has just started one: for each address a tool that is installed here, and one
+ * line for Node, which is.
  */
 
 import { accessSync, constants } from 'node:fs';
@@ -8,17 +8,26 @@ import { delimiter, join } from 'node:path';
 
 import { type Address, parseAddress } from '../base/address.js';
 
-/** `isInstalled` says whether there is a program of that name; a test has its own. */
+type IsInstalled = (program: string) => boolean;
+
+/** What socat takes for its own punctuation in an address. */
+const SOCAT_SPECIAL = /[,:!"'`\\(){}[\]\s]/;
+
+/** `addresses` are those of a server; a test has its own `isInstalled`. */
 export function describeHints(
   addresses: readonly string[],
-  isInstalled: (program: string) => boolean = isOnPath,
+  isInstalled: IsInstalled = isOnPath,
 ): string {
-  const lines = addresses.flatMap((url) => commandsFor(parse(url), isInstalled));
-  const commands = [...new Set(lines)].map((line) => `  ${line}\n`).join('');
-  return `To try it, in another terminal:\n${commands}Ctrl-C ends.`;
+  const targets = addresses.map(parse).filter((address) => address !== undefined);
+  const byTool = targets
+    .map((address) => toolLine(address, isInstalled))
+    .filter((line) => line !== undefined);
+  const byNode = targets.slice(0, 1).map(nodeLine);
+  const lines = [...byTool, ...byNode].map((line) => `  ${line}\n`);
+  return `To try it, in another terminal:\n${lines.join('')}Ctrl-C ends.`;
 }
 
-/** An address of a listening socket; undefined for what only the kernel knows, such as an unnamed Unix socket. */
+/** Undefined for what cannot be connected to by its name, such as an unnamed Unix socket that was inherited. */
 function parse(url: string): Address | undefined {
   try {
     return parseAddress(url);
@@ -27,27 +36,54 @@ function parse(url: string): Address | undefined {
   }
 }
 
-function commandsFor(
-  address: Address | undefined,
-  isInstalled: (program: string) => boolean,
-): string[] {
-  switch (address?.kind) {
-    case 'unix': {
-      const { path } = address;
-      return [
-        isInstalled('socat') ? `socat - ${quote(`UNIX-CONNECT:${path}`)}` : `nc -U ${quote(path)}`,
-      ].filter((line) => isInstalled(line.startsWith('nc') ? 'nc' : 'socat') && !/[,:!"'\\]/.test(path))
-        .concat(nodeLine(JSON.stringify(path)));
-    }
+function toolLine(address: Address, isInstalled: IsInstalled): string | undefined {
+  switch (address.kind) {
+    case 'unix':
+      if (isInstalled('socat') && !SOCAT_SPECIAL.test(address.path)) {
+        return `socat - ${quote(`UNIX-CONNECT:${address.path}`)}`;
+      }
+      return isInstalled('nc') ? `nc -U ${quote(address.path)}` : undefined;
+    case 'unix-abstract':
+      return isInstalled('socat') && !SOCAT_SPECIAL.test(address.name)
+        ? `socat - ${quote(`ABSTRACT-CONNECT:${address.name}`)}`
+        : undefined;
+    case 'fd':
+    case 'systemd':
+      return undefined;
     default:
-      return [];
+      return isInstalled('nc') ? `nc ${hostOf(address)} ${address.port}` : undefined;
   }
 }
 
-/** Ends when the user ends the input. */
-function nodeLine(destination: string): string {
-  const script = `process.stdin.pipe(require("net").connect(${destination})).pipe(process.stdout)`;
-  return `node -e ${quote(script)}`;
+/** Sends what is typed and shows what comes back, until the input ends. */
+function nodeLine(address: Address): string {
+  const destination = destinationOf(address).map((value) => JSON.stringify(value));
+  const socket = `require("net").connect(${destination.join(', ')})`;
+  return `node -e ${quote(`process.stdin.pipe(${socket}).pipe(process.stdout)`)}`;
+}
+
+/** The arguments of net.connect. */
+function destinationOf(address: Address): (string | number)[] {
+  switch (address.kind) {
+    case 'unix':
+      return [address.path];
+    case 'unix-abstract':
+      return [`\0${address.name}`];
+    case 'fd':
+    case 'systemd':
+      return [];
+    default:
+      return [address.port, hostOf(address)];
+  }
+}
+
+/** A server on all interfaces is met on the loopback one. */
+function hostOf(address: Extract<Address, { port: number }>): string {
+  const { host, scope } = address;
+  if (host === '0.0.0.0') {
+    return '127.0.0.1';
+  }
+  return host === '::' ? '::1' : `${host}${scope === '' ? '' : `%${scope}`}`;
 }
 
 /** For a POSIX shell. */

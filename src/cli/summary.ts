@@ -4,9 +4,13 @@ import type { ServerStats } from '../index.js';
 import { formatCount, formatDuration, formatMegabytes, formatNoun } from './figures.js';
 
 type Totals = ServerStats['totals'];
+/** The names of counters alone: the totals have histograms as well. */
+type CounterName = {
+  [Name in keyof Totals]: Totals[Name] extends number ? Name : never;
+}[keyof Totals];
 
 /** Counters of what should not happen, in words that follow their number. */
-const TROUBLES: readonly (readonly [keyof Totals, string])[] = [
+const TROUBLES: readonly (readonly [CounterName, string])[] = [
   ['refusedDescriptorLimit', 'times no descriptor left for a connection'],
   ['refusedConnectionsMax', 'connections refused at the limit of connections'],
   ['refusedWriteFull', 'writes refused by a full queue'],
@@ -22,7 +26,7 @@ const TROUBLES: readonly (readonly [keyof Totals, string])[] = [
 ];
 
 /** `totals` as they are at the end. */
-export function describeSummary(totals: Totals, milliseconds: number): string {
+export function describeSummary(totals: Pick<Totals, CounterName>, milliseconds: number): string {
   const done = [
     `${formatNoun(totals.opened, 'connection')} served`,
     formatNoun(totals.receives, 'message'),

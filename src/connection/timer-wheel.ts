@@ -43,7 +43,7 @@ const FAR = CASCADING + 2;
  * Moving a timer to a lower level costs a fraction of firing it, but a million of them may lie in one slot, and to move
  * them all would stop the reactor: an advance makes at most this many moves for each timer it may fire.
  */
-const MOVES_PER_FIRE = 16;
+const MOVES_PER_FIRE = 4;
 /** `nextDeadline` looks through a list of up to this many to be exact, so that an idle process wakes but once. */
 const EXACT_MAX = 8;
 

@@ -299,7 +299,7 @@ test('moving many timers down is spread over advances; none is early or late', (
     assert.equal(wheel.nextDeadline(), 4096);
     assert.notEqual(wheel.set(4097, 1000 + advances), -1);
   }
-  assert.ok(advances > 5 && advances < 20, `${advances} advances`);
+  assert.ok(advances > 20 && advances < 50, `${advances} advances`);
   const seen = fired(wheel, 4097);
   assert.equal(seen.length, advances);
   assert.deepEqual(fired(wheel, 4098), [998]);

@@ -1,6 +1,6 @@
 /**
  * A thread that writes to a server's connections through a remote handle. It gets orders by message, one stream each,
- * and answers each with what it wrote.
+ * and answers each with what it wrote; `exit` ends it.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -26,7 +26,15 @@ const office = remote(workerData as RemoteHandle);
 /** Nobody notifies it: a way to wait without spinning. */
 const clock = new Int32Array(new SharedArrayBuffer(4));
 
-parentPort?.on('message', ({ id, seed, cuts }: WriteOrder) => {
+parentPort?.on('message', (order: WriteOrder | 'exit') => {
+  if (order === 'exit') {
+    parentPort?.close();
+  } else {
+    write(order);
+  }
+});
+
+function write({ id, seed, cuts }: WriteOrder): void {
   let at = 0;
   let result = 'queued';
   for (const size of cuts) {
@@ -42,4 +50,4 @@ parentPort?.on('message', ({ id, seed, cuts }: WriteOrder) => {
     at += size;
   }
   parentPort?.postMessage({ id, result, byteLength: at } satisfies WriteAnswer);
-});
+}

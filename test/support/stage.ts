@@ -169,7 +169,7 @@ export class Stage {
     const { totals } = this.server.stats;
     assert.equal(totals.opened, report.opened, 'a connection was never announced');
     assert.equal(totals.closed, report.closed, 'a close was never announced');
-    for (const gauge of ['connections', 'queuedConnections', 'blockBytes'] as const) {
+    for (const gauge of ['connections', 'queuedBytes', 'blockBytes'] as const) {
       assert.equal(totals[gauge], 0, `${gauge} after the close`);
     }
     assert.deepEqual(this.warnings.map(String), [], 'there were warnings');
