@@ -1,10 +1,11 @@
 /**
- * The benchmark's command: `npm run bench -- [echo|stream|idle|all|buffers] [options]`, see README.md beside this file.
+ * The benchmark's command: `npm run bench -- [echo|stream|idle|all|buffers|timers] [options]`, see README.md beside this file.
  *
  * Exit code 0 when everything was measured without an error, 1 when something failed, 2 for a wrong command line.
  */
-import { buildNative } from './build-native.js';
+
 import { runBuffersBenchmark } from './buffers.js';
+import { buildNative } from './build-native.js';
 import { contestants } from './contestants.js';
 import { type IdleResult, measureIdle } from './idle.js';
 import { interleave, type Slice } from './interleave.js';
@@ -13,6 +14,7 @@ import { describeMachine } from './machine.js';
 import { type Options, parseOptions, USAGE } from './options.js';
 import { printIdle, printSummaries, type Summary, summarize, writeResults } from './report.js';
 import type { ServerCommand } from './server-process.js';
+import { runTimersBenchmark } from './timers.js';
 
 async function runLoad(
   mode: 'echo' | 'stream',
@@ -86,6 +88,10 @@ async function run(options: Options): Promise<void> {
 async function main(): Promise<number> {
   if (process.argv[2] === 'buffers') {
     await runBuffersBenchmark(process.argv.slice(3));
+    return 0;
+  }
+  if (process.argv[2] === 'timers') {
+    await runTimersBenchmark(process.argv.slice(3));
     return 0;
   }
   let options: Options;

@@ -38,6 +38,7 @@ export interface Options {
 
 export const USAGE = `usage: npm run bench -- [echo|stream|idle|all] [options]
        npm run bench -- buffers [--rounds N] [--only TEXT]
+       npm run bench -- timers
   --connections LIST   connection counts (echo 100,1000,10000; stream 10,100; idle 19000);
                        with all: those of echo
   --bytes N            bytes of a message of echo and idle (512)

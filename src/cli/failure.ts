@@ -54,6 +54,11 @@ export function oneLine(text: string): string {
   return text.replace(/[\s\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim();
 }
 
+/** Node adds to "Unknown option '--x'." how to pass it as a positional, which nobody wants here. */
+export function firstSentence(text: string): string {
+  return text.split(/\.(?:\s|$)/)[0].replace(/ This command does not take.*$/, '');
+}
+
 /** Ours: the message says all. An Error that crossed threads keeps its name only. */
 function isExpected(error: Error): boolean {
   return (

@@ -4,7 +4,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 
 import type { ServeOptions } from '../api.js';
 import { readSettings } from '../engine/settings.js';
-import { UsageError } from './failure.js';
+import { firstSentence, UsageError } from './failure.js';
 import type { CommandName } from './help.js';
 
 type FlagDeclarations = NonNullable<ParseArgsConfig['options']>;
@@ -67,11 +67,6 @@ function parse(command: 'echo' | 'run', args: readonly string[]) {
   } catch (error) {
     throw new UsageError(firstSentence((error as Error).message), command);
   }
-}
-
-/** Node adds to "Unknown option '--x'." how to pass it as a positional, which nobody wants here. */
-export function firstSentence(text: string): string {
-  return text.split(/\.(?:\s|$)/)[0].replace(/ This command does not take.*$/, '');
 }
 
 function readReactors(command: CommandName, text: string): number | 'auto' {

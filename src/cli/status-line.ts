@@ -51,10 +51,7 @@ export class StatusLine {
 
 /** What matters most comes first: a narrow terminal cuts the rest. */
 export function describeStatus(
-  totals: Pick<
-    ServerStats['totals'],
-    'connections' | 'receives' | 'bytesReceived' | 'bytesSent'
-  >,
+  totals: Pick<ServerStats['totals'], 'connections' | 'receives' | 'bytesReceived' | 'bytesSent'>,
   messagesPerSecond: number,
   residentBytes: number,
 ): string {

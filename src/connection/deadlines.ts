@@ -97,7 +97,8 @@ export function armDeadline(state: ReactorState, slot: number): void {
     return;
   }
   if (timer !== 0 && wheel.isActive(timer - 1)) {
-    if (wheel.deadlineOf(timer - 1) > deadline) {
+    // The wheel rounds up to whole milliseconds.
+    if (wheel.deadlineOf(timer - 1) > Math.ceil(deadline)) {
       wheel.reset(timer - 1, deadline);
       state.requestTurn();
     }

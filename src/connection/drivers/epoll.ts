@@ -10,7 +10,7 @@
  * as a whole when EPOLLHUP or EPOLLERR (which cannot be masked) is left with nobody to handle it.
  */
 
-import { EAGAIN, EBADF, ECONNRESET, EFAULT, EINPROGRESS, ENOTCONN } from '../../base/errno.js';
+import { EBADF, ECONNRESET, EFAULT } from '../../base/errno.js';
 import type { Kernel, Region } from '../../base/kernel.js';
 import { EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from '../../base/layout.js';
 import {
@@ -20,7 +20,6 @@ import {
   EPOLLIN,
   EPOLLOUT,
   SHUT_WR,
-  SO_ERROR,
   SO_LINGER,
   SOL_SOCKET,
 } from '../../base/linux.js';
@@ -33,6 +32,8 @@ import {
   type DriverOptions,
   PENDING,
 } from '../driver.js';
+import { EpollConnects, takeError } from './epoll-connects.js';
+import { EpollListeners } from './epoll-listeners.js';
 import {
   ACCEPTING,
   CLOSING,
@@ -49,7 +50,7 @@ import {
   WAKE,
 } from './epoll-slots.js';
 import { IovecVector } from './iovec-vector.js';
-import { stopsAccepting, wouldBlock } from './retry.js';
+import { wouldBlock } from './retry.js';
 import { ViewCache } from './view-cache.js';
 
 /** struct linger { on, 0 seconds }: close sends RST. */
@@ -67,6 +68,8 @@ export class EpollDriver implements Driver {
   readonly #completions: Completions;
   readonly #options: DriverOptions;
   readonly #slots: EpollSlots;
+  readonly #connects: EpollConnects;
+  readonly #listeners: EpollListeners;
   // The arrays of #slots, for the paths of every message.
   readonly #fds: Int32Array;
   readonly #generations: Int32Array;
@@ -77,12 +80,8 @@ export class EpollDriver implements Driver {
   readonly #receiveRegion: Region;
   readonly #views: ViewCache;
   readonly #vector: IovecVector;
-  readonly #optionBytes = new Uint8Array(4);
-  readonly #addressBytes = new Uint8Array(128);
   /** Slots closed and not yet reported. */
   #closing: number[] = [];
-  /** Connects that ended at once: slot, errno, slot, errno, … */
-  #connected: number[] = [];
 
   constructor(kernel: Kernel, completions: Completions, options: DriverOptions) {
     this.#kernel = kernel;
@@ -90,6 +89,14 @@ export class EpollDriver implements Driver {
     this.#options = options;
     this.doorbellDescriptor = expectDescriptor('epoll_create1', kernel.epollCreate());
     this.#slots = new EpollSlots(kernel, this.doorbellDescriptor, options.slots, this.counters);
+    this.#connects = new EpollConnects(kernel, this.#slots, completions, this.counters);
+    this.#listeners = new EpollListeners(
+      kernel,
+      this.#slots,
+      completions,
+      this.counters,
+      options.acceptBudget,
+    );
     this.#fds = this.#slots.fds;
     this.#generations = this.#slots.generations;
     this.#kinds = this.#slots.kinds;
@@ -106,7 +113,7 @@ export class EpollDriver implements Driver {
   }
 
   get hasWork(): boolean {
-    return this.#closing.length > 0 || this.#connected.length > 0;
+    return this.#closing.length > 0 || this.#connects.hasWork;
   }
 
   open(slot: number, fd: number): number {
@@ -120,18 +127,7 @@ export class EpollDriver implements Driver {
   }
 
   connect(slot: number, fd: number, sockaddr: Uint8Array): number {
-    this.#slots.begin(slot, fd, CONNECTING);
-    this.counters.calls += 1;
-    const n = this.#kernel.connect(fd, sockaddr);
-    if (n === -EINPROGRESS) {
-      const m = this.#slots.sync(slot);
-      if (m < 0) {
-        this.#slots.end(slot, FREE);
-      }
-      return m;
-    }
-    this.#connected.push(slot, -n);
-    return 0;
+    return this.#connects.begin(slot, fd, sockaddr);
   }
 
   accept(slot: number): void {
@@ -251,8 +247,8 @@ export class EpollDriver implements Driver {
       }
     }
     let handled = n > 0 ? n : 0;
-    if (this.#connected.length > 0) {
-      handled += this.#reportConnected();
+    if (this.#connects.hasWork) {
+      handled += this.#connects.report();
     }
     if (this.#closing.length > 0) {
       handled += this.#reportClosed();
@@ -287,10 +283,10 @@ export class EpollDriver implements Driver {
         this.#onStream(slot, events);
         break;
       case LISTENER:
-        this.#onListener(slot);
+        this.#listeners.onEvent(slot);
         break;
       case CONNECTING:
-        this.#onConnecting(slot);
+        this.#connects.onEvent(slot);
         break;
       default:
         this.counters.staleEvents += 1;
@@ -328,7 +324,7 @@ export class EpollDriver implements Driver {
    */
   #onHangup(slot: number, isError: boolean): void {
     if (isError) {
-      const code = this.#takeError(slot);
+      const code = takeError(this.#kernel, this.#fds[slot], this.counters);
       this.#fail(slot, code === 0 ? ECONNRESET : code);
     } else {
       this.#slots.unregister(slot);
@@ -399,66 +395,6 @@ export class EpollDriver implements Driver {
     return n < 0 && wouldBlock(n) ? 0 : n;
   }
 
-  #onListener(slot: number): void {
-    const fd = this.#fds[slot];
-    const generation = this.#generations[slot];
-    for (let i = 0; i < this.#options.acceptBudget; i += 1) {
-      if (this.#generations[slot] !== generation || (this.#flags[slot] & ACCEPTING) === 0) {
-        return;
-      }
-      this.counters.calls += 1;
-      const n = this.#kernel.accept(fd);
-      if (n >= 0) {
-        this.#completions.accepted(slot, n);
-      } else if (n === -EAGAIN) {
-        return;
-      } else if (stopsAccepting(-n)) {
-        this.stopAccept(slot);
-        this.#completions.acceptFailed(slot, -n);
-        return;
-      } else {
-        this.counters.acceptErrors += 1;
-      }
-    }
-  }
-
-  #onConnecting(slot: number): void {
-    let code = this.#takeError(slot);
-    if (code === 0) {
-      this.counters.calls += 1;
-      const n = this.#kernel.getPeerName(this.#fds[slot], this.#addressBytes);
-      if (n === -ENOTCONN) {
-        code = this.#takeError(slot);
-        if (code === 0) {
-          return;
-        }
-      }
-    }
-    this.#finishConnect(slot, code);
-  }
-
-  #finishConnect(slot: number, code: number): void {
-    if (code === 0) {
-      this.#kinds[slot] = STREAM;
-      this.#slots.sync(slot);
-    } else {
-      this.#flags[slot] |= FAILED;
-      this.#slots.unregister(slot);
-    }
-    this.#completions.connected(slot, code);
-  }
-
-  #reportConnected(): number {
-    const list = this.#connected;
-    this.#connected = [];
-    for (let i = 0; i < list.length; i += 2) {
-      if (this.#kinds[list[i]] === CONNECTING) {
-        this.#finishConnect(list[i], list[i + 1]);
-      }
-    }
-    return list.length / 2;
-  }
-
   #reportClosed(): number {
     const list = this.#closing;
     this.#closing = [];
@@ -473,13 +409,6 @@ export class EpollDriver implements Driver {
     this.#flags[slot] = (this.#flags[slot] & REGISTERED) | FAILED;
     this.#slots.unregister(slot);
     this.#completions.failed(slot, code);
-  }
-
-  #takeError(slot: number): number {
-    this.counters.calls += 1;
-    const value = this.#optionBytes;
-    const n = this.#kernel.getSocketOption(this.#fds[slot], SOL_SOCKET, SO_ERROR, value);
-    return n < 0 ? -n : value[0] | (value[1] << 8);
   }
 }
 
