@@ -12,6 +12,7 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import type { DescriptorRegistry } from './descriptors.js';
 import { EINPROGRESS, EINTR } from './errno.js';
 import { addressOf, errno, type Libc, loadLibc } from './ffi.js';
+import { attempt } from './files.js';
 import { HostAlarm, HostDoorbell } from './host-loop.js';
 import type { Alarm, Doorbell, Kernel, Region } from './kernel.js';
 import { EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from './layout.js';
@@ -393,18 +394,4 @@ export class LinuxKernel implements Kernel {
 
 function result(n: number): number {
   return n < 0 ? -errno() : n;
-}
-
-/** A file operation of Node as `0` or `-errno`. */
-function attempt(operation: () => void): number {
-  try {
-    operation();
-    return 0;
-  } catch (error) {
-    const number = (error as NodeJS.ErrnoException).errno;
-    if (typeof number !== 'number' || number === 0) {
-      throw error;
-    }
-    return number < 0 ? number : -number;
-  }
 }

@@ -10,10 +10,14 @@ export function formatNoun(n: number, noun: string): string {
   return `${formatCount(n)} ${noun}${n === 1 ? '' : 's'}`;
 }
 
-/** Bytes as millions with one decimal: `1,234.5 MB`. */
-export function formatMegabytes(bytes: number): string {
-  const tenths = Math.round(bytes / 100_000);
-  return `${formatCount(Math.floor(tenths / 10))}.${tenths % 10} MB`;
+/** `17 B`, `1.2 kB`, `1,234.5 MB`, by powers of 1,000. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1_000) {
+    return `${bytes} B`;
+  }
+  const [unit, name] = bytes < 999_950 ? [1_000, 'kB'] : [1_000_000, 'MB'];
+  const tenths = Math.round((bytes / unit) * 10);
+  return `${formatCount(Math.floor(tenths / 10))}.${tenths % 10} ${name}`;
 }
 
 /** `0.4 s`, `2 min 5 s`, `26 h 3 min`. */

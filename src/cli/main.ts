@@ -22,12 +22,9 @@ const LOADERS: Readonly<Record<CommandName, () => Promise<Run>>> = {
 };
 
 const terminal = new Terminal(process.stdout, process.stderr);
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  terminal.complain(`millrace: ${describeFailure(error, isDebugging())}`);
-  process.exitCode = exitCodeOf(error);
-}
+// What a handler module throws outside of its hooks would be printed with a stack, over the status.
+process.on('uncaughtException', fail);
+await main(process.argv.slice(2)).then((code) => process.exit(code), fail);
 
 async function main(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;
@@ -58,6 +55,15 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/**
+ * Ends the process, as the end of a command does: what a handler module left running does not keep it. Nothing that was
+ * printed is lost, since Node writes to files, pipes and terminals synchronously on Linux.
+ */
+function fail(error: unknown): void {
+  terminal.complain(`millrace: ${describeFailure(error, process.env.MILLRACE_DEBUG === '1')}`);
+  process.exit(exitCodeOf(error));
+}
+
 function commandOf(name: string): CommandName {
   const found = COMMANDS.find((command) => command === name);
   if (found === undefined) {
@@ -78,8 +84,4 @@ function asksForHelp(args: readonly string[]): boolean {
 function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
-}
-
-function isDebugging(): boolean {
-  return process.env.MILLRACE_DEBUG === '1';
 }

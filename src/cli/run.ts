@@ -1,7 +1,6 @@
 /** `millrace run MODULE`: serves with a handler module of the user's. */
 
 import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { moduleUrl } from '../engine/load-handler.js';
@@ -33,11 +32,14 @@ function checkExists(module: string): void {
     return;
   }
   const path = fileURLToPath(url);
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) {
-    throw new CommandError(`there is no handler module ${module} (looked for ${resolve(path)})`);
+  let isFile: boolean;
+  try {
+    isFile = statSync(path).isFile();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CommandError(`there is no handler module ${module} (${code} for ${path})`);
   }
-  if (!found.isFile()) {
+  if (!isFile) {
     throw new CommandError(`the handler module ${module} is not a file`);
   }
 }

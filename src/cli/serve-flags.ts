@@ -74,7 +74,7 @@ function readReactors(command: CommandName, text: string): number | 'auto' {
     return text;
   }
   if (!/^\d{1,9}$/.test(text)) {
-    throw new UsageError(`Expected --reactors to be a number or auto, got ${text}`, command);
+    throw new UsageError(`Expected --reactors to be a number or auto, got "${text}"`, command);
   }
   return Number(text);
 }

@@ -2,7 +2,7 @@
 
 import type { Alarm, Kernel } from '../base/kernel.js';
 import type { Server, ServerStats } from '../index.js';
-import { formatCount, formatMegabytes, formatNoun } from './figures.js';
+import { formatBytes, formatCount, formatNoun } from './figures.js';
 import type { Terminal } from './terminal.js';
 
 const INTERVAL_MS = 1_000;
@@ -59,8 +59,8 @@ export function describeStatus(
     formatNoun(totals.connections, 'connection'),
     `${formatCount(messagesPerSecond)} messages/s`,
     formatNoun(totals.receives, 'message'),
-    `${formatMegabytes(totals.bytesReceived)} in`,
-    `${formatMegabytes(totals.bytesSent)} out`,
-    `${formatMegabytes(residentBytes)} memory`,
+    `${formatBytes(totals.bytesReceived)} in`,
+    `${formatBytes(totals.bytesSent)} out`,
+    `${formatBytes(residentBytes)} memory`,
   ].join(' | ');
 }

@@ -1,7 +1,7 @@
 /** What a server did in its life, in one line, and in a second one what went wrong, if anything did. */
 
 import type { ServerStats } from '../index.js';
-import { formatCount, formatDuration, formatMegabytes, formatNoun } from './figures.js';
+import { formatBytes, formatCount, formatDuration, formatNoun } from './figures.js';
 
 type Totals = ServerStats['totals'];
 /** The names of counters alone: the totals have histograms as well. */
@@ -30,8 +30,8 @@ export function describeSummary(totals: Pick<Totals, CounterName>, milliseconds:
   const done = [
     `${formatNoun(totals.opened, 'connection')} served`,
     formatNoun(totals.receives, 'message'),
-    `${formatMegabytes(totals.bytesReceived)} in`,
-    `${formatMegabytes(totals.bytesSent)} out`,
+    `${formatBytes(totals.bytesReceived)} in`,
+    `${formatBytes(totals.bytesSent)} out`,
   ];
   const troubles = TROUBLES.filter(([name]) => totals[name] > 0).map(
     ([name, words]) => `${formatCount(totals[name])} ${words}`,

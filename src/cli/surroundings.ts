@@ -3,7 +3,7 @@
  * cgroup's files (versions 1 and 2).
  */
 
-import { formatMegabytes } from './figures.js';
+import { formatBytes } from './figures.js';
 import type { Finding, ReadFile } from './finding.js';
 
 /** Less memory than this is little for Node itself with a few reactors. */
@@ -53,10 +53,12 @@ function examineMemory(read: ReadFile, { memoryBytes }: Machine): Finding {
     level: isLittle ? 'warn' : 'ok',
     value:
       limit === undefined
-        ? `${formatMegabytes(memoryBytes)}, no cgroup limit`
-        : `${formatMegabytes(limit)} by a cgroup, of ${formatMegabytes(memoryBytes)}`,
+        ? `${formatBytes(memoryBytes)}, no cgroup limit`
+        : `${formatBytes(limit)} by a cgroup, of ${formatBytes(memoryBytes)}`,
     why: 'beyond the limit the kernel ends the process; the buffers of its sockets count as well',
-    ...(isLittle ? { remedy: 'give the container 256 MB or more (docker run --memory 256m …)' } : {}),
+    ...(isLittle
+      ? { remedy: 'give the container 256 MB or more (docker run --memory 256m …)' }
+      : {}),
   };
 }
 

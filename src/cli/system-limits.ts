@@ -3,7 +3,7 @@
  * read (another kernel, a container without /proc/sys) gives no finding.
  */
 
-import { formatCount, formatMegabytes } from './figures.js';
+import { formatBytes, formatCount } from './figures.js';
 import type { Finding, ReadFile } from './finding.js';
 
 const PAGE_BYTES = 4_096;
@@ -67,7 +67,7 @@ const SETTINGS: readonly Setting[] = [
     isGood: ([, , max]) => max * PAGE_BYTES >= TCP_MEMORY_NOTE_BYTES,
     level: 'note',
     describe: ([, pressure, max]) =>
-      `tight from ${formatMegabytes(pressure * PAGE_BYTES)}, at most ${formatMegabytes(max * PAGE_BYTES)}`,
+      `tight from ${formatBytes(pressure * PAGE_BYTES)}, at most ${formatBytes(max * PAGE_BYTES)}`,
     why: 'it bounds the buffers of all TCP connections together; beyond, the kernel drops what arrives',
     target: '65536 98304 131072',
   },

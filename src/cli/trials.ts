@@ -49,7 +49,9 @@ function examineNode(): Finding {
     level: isRecent ? 'ok' : 'fail',
     value: `${process.versions.node} (${libcName()})`,
     why: `version ${wanted} or later is needed`,
-    ...(isRecent ? {} : { remedy: 'install the present LTS version: https://nodejs.org/en/download' }),
+    ...(isRecent
+      ? {}
+      : { remedy: 'install the present LTS version: https://nodejs.org/en/download' }),
   };
 }
 
@@ -126,7 +128,9 @@ async function tryEpoll(): Promise<Finding> {
         ? 'an eventfd was signalled and not reported'
         : `${refused[0]} answers ${errnoName(-refused[1])}`,
     why: 'it is the only driver of this version',
-    ...(works ? {} : { remedy: 'allow epoll and eventfd in the profile of the sandbox or container' }),
+    ...(works
+      ? {}
+      : { remedy: 'allow epoll and eventfd in the profile of the sandbox or container' }),
   };
 }
 

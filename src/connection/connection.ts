@@ -16,7 +16,7 @@ import type { Profile } from './profile.js';
 import type { ReactorState } from './reactor-state.js';
 import { listReady, pause, readerOf, resume } from './read-path.js';
 import { ConnectionWriter } from './stream.js';
-import { clearUserTimer, setConnectionTimer } from './user-timers.js';
+import { checkCallback, clearUserTimer, setConnectionTimer } from './user-timers.js';
 import * as writePath from './write-path.js';
 
 export class SocketConnection implements Connection {
@@ -223,6 +223,7 @@ export class SocketConnection implements Connection {
   }
 
   setTimer(milliseconds: number, callback: (connection: this) => void): number {
+    checkCallback(callback);
     return setConnectionTimer(this.owner, this, milliseconds, () => callback(this));
   }
 

@@ -150,6 +150,12 @@ export function resetDeadlines(state: ReactorState, slot: number, writeMs: numbe
   if (table.writeTimeouts[slot] !== writeMs) {
     table.writeTimeouts[slot] = writeMs;
   }
+  if (table.readTimeouts[slot] !== 0) {
+    table.readTimeouts[slot] = 0;
+  }
+  if (table.idleTimeouts[slot] !== 0) {
+    table.idleTimeouts[slot] = 0;
+  }
   if (table.hardDeadlines[slot] !== 0) {
     table.hardDeadlines[slot] = 0;
   }

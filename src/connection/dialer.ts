@@ -104,7 +104,7 @@ class DialRace {
           : this.#reactor.setTimer(timeoutMs, () => {
               this.fail(new SystemError('connect', ETIMEDOUT, this.#url));
             });
-      const release = this.#reactor.holdOpen();
+      const release = this.#reactor.keepAlive.hold();
       this.#reactor.races.add(this);
       this.#finish = () => {
         signal?.removeEventListener('abort', onAbort);

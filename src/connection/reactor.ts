@@ -7,15 +7,16 @@
 import type { Connection, DialOptions, Reactor as ReactorFace } from '../api.js';
 import { MillraceError } from '../errors.js';
 import { CompletionRouter } from './completion-router.js';
-import { SocketConnection } from './connection.js';
+import type { SocketConnection } from './connection.js';
 import { CONNECTING, DESTROYED, generationOfId, OPENED, slotOfId } from './connection-table.js';
+import { createConnection } from './create-connection.js';
 import { createState } from './create-state.js';
-import { resetDeadlines, setActivityTimeouts } from './deadlines.js';
 import { applyProfile } from './descriptor-options.js';
 import { dial, NO_SLOT } from './dialer.js';
-import { act, announce } from './dispatch.js';
+import { announce } from './dispatch.js';
 import type { Driver } from './driver.js';
 import { EventLoop } from './event-loop.js';
+import { KeepAlive } from './keep-alive.js';
 import { abort, close } from './lifecycle.js';
 import type { ListenSocket } from './listen-socket.js';
 import { Listener, type Receiver, Reserve } from './listener.js';
@@ -23,14 +24,14 @@ import { checkHandler, type Profile } from './profile.js';
 import type { ReactorOptions } from './reactor-options.js';
 import type { ReactorState } from './reactor-state.js';
 import { Counter, Hook, type ReactorStats } from './stats.js';
+import { Ticker } from './ticker.js';
 import { Turns } from './turns.js';
 import { clearUserTimer, setUserTimer } from './user-timers.js';
+import { Warnings } from './warnings.js';
 
 /** Slots beside the connections': listeners and pending dials. */
 const EXTRA_SLOTS = 1_024;
 const EVENTS_A_BATCH = 512;
-const WARNING_WINDOW_MS = 1_000;
-const WARNINGS_MAX = 10;
 
 export class Reactor implements ReactorFace {
   readonly index: number;
@@ -42,16 +43,13 @@ export class Reactor implements ReactorFace {
   readonly #reserve: Reserve;
   readonly #router: CompletionRouter;
   readonly #turns: Turns;
+  readonly #warnings: Warnings;
+  readonly keepAlive: KeepAlive;
+  readonly #ticker: Ticker;
   /** Dials under way. */
   readonly races = new Set<{ fail(error: Error): void }>();
-  #isReferenced = true;
-  #holds = 0;
-  #isHeldByConnections = false;
-  #tickTimer = -1;
   #isClosed = false;
   #isDraining = false;
-  #warnings = 0;
-  #warningsFrom = Number.NEGATIVE_INFINITY;
   #idleWaiters: (() => void)[] = [];
 
   constructor(options: ReactorOptions) {
@@ -74,13 +72,16 @@ export class Reactor implements ReactorFace {
       turn: () => this.#turn(),
       nextDeadline: () => this.state.wheel.nextDeadline(),
     });
+    this.#warnings = new Warnings(kernel, options.onWarning);
     this.#reserve = new Reserve(kernel);
     this.state = createState(options, slots, this.#driver, this, {
       requestTurn: () => this.#loop.request(),
       requestShutdown: () => options.onShutdownRequest(),
-      warn: (error) => this.#warn(error),
+      warn: (error) => this.#warnings.warn(error),
     });
     this.#router.state = this.state;
+    this.keepAlive = new KeepAlive(this.#loop, this.state);
+    this.#ticker = new Ticker(this.state, options.handler);
     this.#turns = new Turns(this.state, this.#router, {
       onTurn: options.onTurn,
       inbox: () => options.inbox(this),
@@ -176,28 +177,11 @@ export class Reactor implements ReactorFace {
 
   /** Whether the loop keeps the process alive even when nothing is held open. */
   ref(): void {
-    this.#isReferenced = true;
-    this.#syncRef();
+    this.keepAlive.ref();
   }
 
   unref(): void {
-    this.#isReferenced = false;
-    this.#syncRef();
-  }
-
-  /** From now on connections keep the process alive, but not the reactor alone. */
-  holdWhileConnected(): void {
-    this.#isHeldByConnections = true;
-    this.unref();
-  }
-
-  #syncRef(): void {
-    const isHeld = this.#isHeldByConnections && this.state.connectionCount > 0;
-    if (this.#isReferenced || this.#holds > 0 || isHeld) {
-      this.#loop.ref();
-    } else {
-      this.#loop.unref();
-    }
+    this.keepAlive.unref();
   }
 
   requestTurn(): void {
@@ -206,24 +190,7 @@ export class Reactor implements ReactorFace {
 
   /** Calls onTick now and then. */
   startTicks(): void {
-    const { handler } = this.#options;
-    if (handler.onTick === undefined || this.#isClosed) {
-      return;
-    }
-    let answer: unknown;
-    this.stats.enterHook(Hook.onTick, -1);
-    try {
-      answer = handler.onTick(this);
-    } catch (error) {
-      this.stats.add(Counter.handlerErrors, 1);
-      this.#warn(error);
-    }
-    this.stats.leaveHook();
-    if (typeof answer === 'number' && answer >= 0) {
-      this.#tickTimer = this.setTimer(answer, () => this.startTicks());
-    } else if (answer === 'shutdown') {
-      act(this.state, undefined, 'shutdown');
-    }
+    this.#ticker.start();
   }
 
   /** Starts accepting. `receiver` undefined: the connections are this reactor's own. */
@@ -266,7 +233,7 @@ export class Reactor implements ReactorFace {
       handler.onMessage(this, bytes, from);
     } catch (error) {
       this.stats.add(Counter.handlerErrors, 1);
-      this.#warn(error);
+      this.#warnings.warn(error);
     }
     this.stats.leaveHook();
   }
@@ -276,14 +243,7 @@ export class Reactor implements ReactorFace {
     if (!this.#hasRoom()) {
       return false;
     }
-    const isTaken = this.adopt(fd, listener.profile, listener.socket.family);
-    if (isTaken && !this.#options.refuseWhenMax) {
-      if (this.state.connectionCount >= this.#options.connectionsMax) {
-        listener.suspend();
-        this.#router.noteImpaired();
-      }
-    }
-    return isTaken;
+    return this.adopt(fd, listener.profile, listener.socket.family);
   }
 
   /** Makes a connection of a connected descriptor. */
@@ -334,16 +294,6 @@ export class Reactor implements ReactorFace {
     this.#loop.request();
   }
 
-  /** Keeps the process alive, while something like a name look-up is under way, until the answer is called. */
-  holdOpen(): () => void {
-    this.#holds += 1;
-    this.#syncRef();
-    return () => {
-      this.#holds -= 1;
-      this.#syncRef();
-    };
-  }
-
   /** The connect of this slot has won: it becomes a connection. */
   finishConnect(slot: number, profile: Profile, context: unknown): SocketConnection {
     this.state.table.flags[slot] = 0;
@@ -355,27 +305,20 @@ export class Reactor implements ReactorFace {
   }
 
   #install(slot: number, profile: Profile): SocketConnection {
-    const { state } = this;
-    const connection = new SocketConnection(state, slot, profile);
-    state.connections[slot] = connection;
-    const { table } = state;
-    if (table.bytesReceived[slot] !== 0) {
-      table.bytesReceived[slot] = 0;
-    }
-    if (table.bytesSent[slot] !== 0) {
-      table.bytesSent[slot] = 0;
-    }
-    resetDeadlines(state, slot, profile.writeTimeoutMs);
-    if (profile.readTimeoutMs > 0 || profile.idleTimeoutMs > 0) {
-      setActivityTimeouts(state, slot, profile.readTimeoutMs, profile.idleTimeoutMs);
-    }
-    this.state.connectionCount += 1;
-    this.stats.set(Counter.connections, this.state.connectionCount);
-    this.stats.add(Counter.opened, 1);
-    if (this.#isHeldByConnections) {
-      this.#syncRef();
+    const connection = createConnection(this.state, slot, profile);
+    this.keepAlive.sync();
+    if (!this.#options.refuseWhenMax && !this.#hasRoom()) {
+      this.#suspendListeners();
     }
     return connection;
+  }
+
+  /** The last place was taken, by whichever listener or dial: all listeners leave the rest to their backlogs. */
+  #suspendListeners(): void {
+    for (const listener of this.#router.listeners.values()) {
+      listener.suspend();
+    }
+    this.#router.noteImpaired();
   }
 
   /** Takes no more connections, gives up pending dials and closes every connection gracefully. */
@@ -425,7 +368,7 @@ export class Reactor implements ReactorFace {
     for (const listener of this.#router.listeners.values()) {
       listener.stop();
     }
-    clearUserTimer(this.state, this.#tickTimer);
+    this.#ticker.stop();
     this.#loop.close();
     this.#driver.destroy();
     this.#reserve.giveUp();
@@ -444,27 +387,12 @@ export class Reactor implements ReactorFace {
 
   #turn(): boolean {
     const isBusy = this.#turns.run();
-    if (this.#isHeldByConnections) {
-      this.#syncRef();
-    }
+    this.keepAlive.sync();
     if (this.state.connectionCount === 0 && this.#router.dials.size === 0) {
       for (const resolve of this.#idleWaiters.splice(0)) {
         resolve();
       }
     }
     return isBusy && !this.#isClosed;
-  }
-
-  #warn(thrown: unknown): void {
-    const error = thrown instanceof Error ? thrown : new Error(`Thrown: ${String(thrown)}`);
-    // Peers may be able to cause warnings at will: so many in a second are told, the counters have them all.
-    if (this.now - this.#warningsFrom >= WARNING_WINDOW_MS) {
-      this.#warningsFrom = this.now;
-      this.#warnings = 0;
-    }
-    this.#warnings += 1;
-    if (this.#warnings <= WARNINGS_MAX) {
-      this.#options.onWarning(error);
-    }
   }
 }

@@ -304,6 +304,8 @@ export function queueOf(state: ReactorState, slot: number): WriteQueue {
       new WriteQueue(state.pool, { onError: (error) => state.warn(error) });
     state.queues.set(slot, queue);
     state.table.flags[slot] |= QUEUED;
+    // The write timeout counts from here, also while the queue is corked: no send has noted a time yet.
+    state.table.lastSent[slot] = timeOf(state);
   }
   return queue;
 }

@@ -33,7 +33,7 @@ function sharedReactor(): Reactor {
       onShutdownRequest: () => {},
     });
     shared.unref();
-    shared.holdWhileConnected();
+    shared.keepAlive.holdWhileConnected();
   }
   return shared;
 }

@@ -75,6 +75,20 @@ export class EpollSlots {
     return fd;
   }
 
+  /** Whether the slot has a descriptor. */
+  isOpen(slot: number): boolean {
+    return this.kinds[slot] !== FREE && this.kinds[slot] !== CLOSING;
+  }
+
+  /** Closes all descriptors, for good. */
+  closeAll(): void {
+    for (let slot = 0; slot < this.fds.length; slot += 1) {
+      if (this.isOpen(slot)) {
+        this.#kernel.close(this.end(slot, FREE));
+      }
+    }
+  }
+
   /** Brings the registration in line with what the slot does. 0 or -errno. */
   sync(slot: number): number {
     const flags = this.flags[slot];

@@ -13,18 +13,8 @@
 import { EBADF, ECONNRESET, EFAULT } from '../../base/errno.js';
 import type { Kernel, Region } from '../../base/kernel.js';
 import { EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from '../../base/layout.js';
-import {
-  EPOLL_CTL_ADD,
-  EPOLLERR,
-  EPOLLHUP,
-  EPOLLIN,
-  EPOLLOUT,
-  SHUT_WR,
-  SO_LINGER,
-  SOL_SOCKET,
-} from '../../base/linux.js';
+import * as linux from '../../base/linux.js';
 import { giveRegion, takeRegion } from '../../base/region-cache.js';
-import { SystemError } from '../../errors.js';
 import {
   type Completions,
   type Driver,
@@ -50,7 +40,7 @@ import {
   WAKE,
 } from './epoll-slots.js';
 import { IovecVector } from './iovec-vector.js';
-import { wouldBlock } from './retry.js';
+import { expectSuccess, wouldBlock } from './retry.js';
 import { ViewCache } from './view-cache.js';
 
 /** struct linger { on, 0 seconds }: close sends RST. */
@@ -87,7 +77,7 @@ export class EpollDriver implements Driver {
     this.#kernel = kernel;
     this.#completions = completions;
     this.#options = options;
-    this.doorbellDescriptor = expectDescriptor('epoll_create1', kernel.epollCreate());
+    this.doorbellDescriptor = expectSuccess('epoll_create1', kernel.epollCreate());
     this.#slots = new EpollSlots(kernel, this.doorbellDescriptor, options.slots, this.counters);
     this.#connects = new EpollConnects(kernel, this.#slots, completions, this.counters);
     this.#listeners = new EpollListeners(
@@ -107,9 +97,9 @@ export class EpollDriver implements Driver {
     this.#receiveRegion = takeRegion(kernel, options.receiveBytes);
     this.#views = new ViewCache(this.#receiveRegion.bytes);
     this.#vector = new IovecVector(kernel);
-    this.wakeDescriptor = options.wakeDescriptor ?? expectDescriptor('eventfd', kernel.eventfd());
-    const n = this.#slots.control(EPOLL_CTL_ADD, this.wakeDescriptor, EPOLLIN, WAKE, 0);
-    expectDescriptor('epoll_ctl', n);
+    this.wakeDescriptor = options.wakeDescriptor ?? expectSuccess('eventfd', kernel.eventfd());
+    const n = this.#slots.control(linux.EPOLL_CTL_ADD, this.wakeDescriptor, linux.EPOLLIN, WAKE, 0);
+    expectSuccess('epoll_ctl', n);
   }
 
   get hasWork(): boolean {
@@ -185,18 +175,19 @@ export class EpollDriver implements Driver {
 
   shutdown(slot: number): number {
     this.counters.calls += 1;
-    return this.#kinds[slot] === STREAM ? this.#kernel.shutdown(this.#fds[slot], SHUT_WR) : -EBADF;
+    return this.#kinds[slot] === STREAM
+      ? this.#kernel.shutdown(this.#fds[slot], linux.SHUT_WR)
+      : -EBADF;
   }
 
   close(slot: number, abort: boolean): void {
-    const kind = this.#kinds[slot];
-    if (kind === FREE || kind === CLOSING) {
+    if (!this.#slots.isOpen(slot)) {
       return;
     }
     const fd = this.#fds[slot];
-    if (abort && kind !== LISTENER) {
+    if (abort && this.#kinds[slot] !== LISTENER) {
       this.counters.calls += 1;
-      this.#kernel.setSocketOption(fd, SOL_SOCKET, SO_LINGER, LINGER_RESET);
+      this.#kernel.setSocketOption(fd, linux.SOL_SOCKET, linux.SO_LINGER, LINGER_RESET);
     }
     this.#slots.end(slot, CLOSING);
     this.counters.calls += 1;
@@ -225,28 +216,29 @@ export class EpollDriver implements Driver {
   }
 
   detach(slot: number): number {
-    const kind = this.#kinds[slot];
-    if (kind === FREE || kind === CLOSING) {
-      return -EBADF;
-    }
-    return this.#slots.end(slot, FREE);
+    return this.#slots.isOpen(slot) ? this.#slots.end(slot, FREE) : -EBADF;
   }
 
   poll(): number {
     this.counters.calls += 1;
-    const n = this.#kernel.epollWait(this.doorbellDescriptor, this.#events);
+    const n = expectSuccess(
+      'epoll_wait',
+      this.#kernel.epollWait(this.doorbellDescriptor, this.#events),
+    );
     const words = this.#eventWords;
     for (let i = 0, at = 0; i < n; i += 1, at += EVENT_WORDS) {
       const slot = words[at + DATA_WORD];
       if (slot === WAKE) {
-        this.#wake();
+        this.counters.calls += 1;
+        this.#kernel.drain(this.wakeDescriptor);
+        this.#completions.woken();
       } else if (this.#generations[slot] === words[at + DATA_WORD + 1]) {
         this.#dispatch(slot, words[at]);
       } else {
         this.counters.staleEvents += 1;
       }
     }
-    let handled = n > 0 ? n : 0;
+    let handled = n;
     if (this.#connects.hasWork) {
       handled += this.#connects.report();
     }
@@ -257,11 +249,7 @@ export class EpollDriver implements Driver {
   }
 
   destroy(): void {
-    for (let slot = 0; slot < this.#fds.length; slot += 1) {
-      if (this.#kinds[slot] !== FREE && this.#kinds[slot] !== CLOSING) {
-        this.#kernel.close(this.#slots.end(slot, FREE));
-      }
-    }
+    this.#slots.closeAll();
     if (this.#options.wakeDescriptor === undefined) {
       this.#kernel.close(this.wakeDescriptor);
     }
@@ -269,12 +257,6 @@ export class EpollDriver implements Driver {
     giveRegion(this.#kernel, this.#events);
     giveRegion(this.#kernel, this.#vector.region);
     giveRegion(this.#kernel, this.#receiveRegion);
-  }
-
-  #wake(): void {
-    this.counters.calls += 1;
-    this.#kernel.drain(this.wakeDescriptor);
-    this.#completions.woken();
   }
 
   #dispatch(slot: number, events: number): void {
@@ -295,26 +277,32 @@ export class EpollDriver implements Driver {
 
   #onStream(slot: number, events: number): void {
     const generation = this.#generations[slot];
-    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) !== 0 && (this.#flags[slot] & SENDING) !== 0) {
+    if (
+      (events & (linux.EPOLLOUT | linux.EPOLLERR | linux.EPOLLHUP)) !== 0 &&
+      (this.#flags[slot] & SENDING) !== 0
+    ) {
       this.#onWritable(slot);
       if (this.#generations[slot] !== generation || (this.#flags[slot] & FAILED) !== 0) {
         return;
       }
     }
-    if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) === 0) {
+    if ((events & (linux.EPOLLIN | linux.EPOLLERR | linux.EPOLLHUP)) === 0) {
       return;
     }
     if ((this.#flags[slot] & (RECEIVING | ENDED)) === RECEIVING) {
       this.#onReadable(slot, generation);
-      if ((events & (EPOLLERR | EPOLLHUP)) === 0 || this.#generations[slot] !== generation) {
+      if (
+        (events & (linux.EPOLLERR | linux.EPOLLHUP)) === 0 ||
+        this.#generations[slot] !== generation
+      ) {
         return;
       }
       if ((this.#flags[slot] & (RECEIVING | ENDED)) === RECEIVING) {
         return;
       }
     }
-    if ((events & (EPOLLERR | EPOLLHUP)) !== 0 && (this.#flags[slot] & FAILED) === 0) {
-      this.#onHangup(slot, (events & EPOLLERR) !== 0);
+    if ((events & (linux.EPOLLERR | linux.EPOLLHUP)) !== 0 && (this.#flags[slot] & FAILED) === 0) {
+      this.#onHangup(slot, (events & linux.EPOLLERR) !== 0);
     }
   }
 
@@ -410,11 +398,4 @@ export class EpollDriver implements Driver {
     this.#slots.unregister(slot);
     this.#completions.failed(slot, code);
   }
-}
-
-function expectDescriptor(syscall: string, n: number): number {
-  if (n < 0) {
-    throw new SystemError(syscall, -n);
-  }
-  return n;
 }

@@ -1,4 +1,4 @@
-/** Which errors mean "later", and which mean "stop": shared by drivers that try first. */
+/** Which errors mean "later", which mean "stop", and which none may come: shared by drivers that try first. */
 
 import {
   EAGAIN,
@@ -12,6 +12,7 @@ import {
   ENOTSOCK,
   EOPNOTSUPP,
 } from '../../base/errno.js';
+import { SystemError } from '../../errors.js';
 
 /** ENOBUFS: no memory for now, with the socket intact; libuv waits too. */
 export function wouldBlock(n: number): boolean {
@@ -37,4 +38,12 @@ export function stopsAccepting(code: number): boolean {
     default:
       return false;
   }
+}
+
+/** What a driver cannot be without: fails only by a programmer's error, or for want of descriptors. Throws SystemError. */
+export function expectSuccess(syscall: string, n: number): number {
+  if (n < 0) {
+    throw new SystemError(syscall, -n);
+  }
+  return n;
 }

@@ -1,0 +1,105 @@
+/** Ends its connections with as much unsent output as the peer orders, in the way that it orders. */
+
+import type { Action, Connection, Handler, Reactor, WriteResult } from '../../../src/index.js';
+import { noise } from '../noise.js';
+import { hello, observed } from '../observed.js';
+import { CODES, ENDINGS, type Ending, ORDER_BYTES, SEED } from './closing-order.js';
+
+export interface ClosingData {
+  /** One cell for each of `CODES`. */
+  readonly memory: SharedArrayBuffer;
+}
+
+interface Context {
+  ending: Ending | undefined;
+}
+
+/** Arrays given away, and given back. */
+let owned = 0;
+let freed = 0;
+
+export function handler({ memory }: ClosingData): Handler {
+  const cells = new Int32Array(memory);
+  owned = 0;
+  freed = 0;
+  return observed({
+    onOpen(connection) {
+      connection.context = { ending: undefined } satisfies Context;
+      connection.write(hello(connection));
+    },
+    onData(connection, bytes) {
+      const context = connection.context as Context;
+      if (context.ending === 'echo') {
+        connection.write(bytes);
+      } else if (context.ending === undefined) {
+        if (bytes.byteLength < ORDER_BYTES) {
+          throw new Error('An order came in pieces: tests send it in one');
+        }
+        context.ending = ENDINGS[bytes[0]!]!;
+        return carryOut(connection, context.ending, noise(SEED, bytes.readUInt32BE(1)));
+      }
+      return undefined;
+    },
+    onClose(_connection, { code }) {
+      Atomics.add(cells, CODES.indexOf(code), 1);
+    },
+    tasks: {
+      stateOf: (reactor: Reactor, id: number) => reactor.find(id)?.state ?? 'none',
+      queuedBytesOf: (reactor: Reactor, id: number) => reactor.find(id)?.queuedBytes ?? 0,
+      owned: () => ({ owned, freed }),
+    },
+  });
+}
+
+function carryOut(connection: Connection, ending: Ending, output: Buffer): Action {
+  switch (ending) {
+    case 'close':
+      demand(connection.write(output));
+      connection.close();
+      break;
+    case 'action':
+      owned += 1;
+      demand(
+        connection.writeOwned(output, () => {
+          freed += 1;
+        }),
+      );
+      return 'close';
+    case 'close later': {
+      const half = output.byteLength >> 1;
+      demand(connection.writev([output.subarray(0, half), output.subarray(half)]));
+      connection.reactor.execute(() => connection.close());
+      break;
+    }
+    case 'close corked':
+      connection.cork();
+      demand(connection.write(output));
+      connection.close();
+      break;
+    case 'close paused':
+      demand(connection.write(output));
+      connection.pause();
+      connection.reactor.execute(() => connection.close());
+      break;
+    case 'end':
+      demand(connection.write(output));
+      connection.end();
+      break;
+    case 'abort':
+      demand(connection.write(output));
+      connection.abort();
+      break;
+    case 'paused':
+      demand(connection.write(output));
+      connection.pause();
+      break;
+    default:
+  }
+  return 'none';
+}
+
+function demand(result: WriteResult): void {
+  if (result !== 'sent' && result !== 'queued') {
+    throw new Error(`The output is ${result}`);
+  }
+}
