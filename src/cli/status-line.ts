@@ -2,7 +2,7 @@
 
 import type { Alarm, Kernel } from '../base/kernel.js';
 import type { Server, ServerStats } from '../index.js';
-import { formatBytes, formatCount, formatNoun } from './figures.js';
+import { formatBytes, formatNoun } from './figures.js';
 import type { Terminal } from './terminal.js';
 
 const INTERVAL_MS = 1_000;
@@ -57,7 +57,7 @@ export function describeStatus(
 ): string {
   return [
     formatNoun(totals.connections, 'connection'),
-    `${formatCount(messagesPerSecond)} messages/s`,
+    `${formatNoun(Math.round(messagesPerSecond), 'message')}/s`,
     formatNoun(totals.receives, 'message'),
     `${formatBytes(totals.bytesReceived)} in`,
     `${formatBytes(totals.bytesSent)} out`,

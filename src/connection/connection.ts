@@ -16,7 +16,7 @@ import type { Profile } from './profile.js';
 import type { ReactorState } from './reactor-state.js';
 import { listReady, pause, readerOf, resume } from './read-path.js';
 import { ConnectionWriter } from './stream.js';
-import { checkCallback, clearUserTimer, setConnectionTimer } from './user-timers.js';
+import { clearUserTimer, setConnectionTimer } from './user-timers.js';
 import * as writePath from './write-path.js';
 
 export class SocketConnection implements Connection {
@@ -87,10 +87,14 @@ export class SocketConnection implements Connection {
 
   writeOwned(bytes: Uint8Array, onFree?: () => void): WriteResult {
     checkBytes('writeOwned', bytes);
+    if (onFree !== undefined) {
+      checkCallback(onFree);
+    }
     return writePath.writeOwned(this.owner, this, bytes, onFree);
   }
 
   receipt(callback: (handedOver: boolean) => void): void {
+    checkCallback(callback);
     const { owner, slot } = this;
     if (slot < 0 || writePath.queuedBytes(owner, slot) === 0) {
       const handedOver = slot >= 0 && (owner.table.flags[slot] & DESTROYED) === 0;
@@ -223,7 +227,7 @@ export class SocketConnection implements Connection {
   }
 
   setTimer(milliseconds: number, callback: (connection: this) => void): number {
-    checkCallback(callback);
+    checkCallback('setTimer', callback);
     return setConnectionTimer(this.owner, this, milliseconds, () => callback(this));
   }
 

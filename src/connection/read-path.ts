@@ -132,7 +132,7 @@ export function limitUnread(state: ReactorState, connection: SocketConnection): 
 /** Whether the peer's FIN can be reported now: nothing is left that is to be reported before it. */
 export function canReportEnd(state: ReactorState, slot: number): boolean {
   const flags = state.table.flags[slot];
-  return (
-    (flags & RECEIVE_ENDED) !== 0 && (flags & (PAUSED | HELD | READY_LISTED | DESTROYED)) === 0
-  );
+  // After a close nothing is delivered that the end would have to wait for, paused or not.
+  const obstacles = (flags & CLOSING) !== 0 ? DESTROYED : PAUSED | HELD | READY_LISTED | DESTROYED;
+  return (flags & RECEIVE_ENDED) !== 0 && (flags & obstacles) === 0;
 }

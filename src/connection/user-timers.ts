@@ -24,7 +24,9 @@ export function setUserTimer(
   if (typeof milliseconds !== 'number' || !(milliseconds >= 0 && milliseconds <= DELAY_MAX)) {
     throw new RangeError(`Expected a delay of 0 to ${DELAY_MAX} ms, got ${String(milliseconds)}`);
   }
-  checkCallback(callback);
+  if (typeof callback !== 'function') {
+    throw new TypeError(`Expected a function to call back, got ${typeof callback}`);
+  }
   const timer = state.wheel.set(timeOf(state) + milliseconds, USER_TIMER);
   if (timer < 0) {
     throw new RangeError(`Cannot set a timer: all ${state.wheel.size} are in use`);
@@ -32,12 +34,6 @@ export function setUserTimer(
   state.timerCallbacks.set(timer, callback);
   state.requestTurn();
   return timer;
-}
-
-export function checkCallback(callback: unknown): void {
-  if (typeof callback !== 'function') {
-    throw new TypeError(`Expected a function to call back, got ${typeof callback}`);
-  }
 }
 
 export function setConnectionTimer(

@@ -77,11 +77,12 @@ export function writev(
   pieces: readonly Uint8Array[],
 ): WriteResult {
   const { slot } = connection;
-  const refusal = refuse(state, connection, sumOf(pieces));
+  const byteLength = sumOf(pieces);
+  const refusal = refuse(state, connection, byteLength);
   if (refusal !== undefined) {
     return refusal;
   }
-  if (pieces.length === 0) {
+  if (byteLength === 0) {
     return queuedBytes(state, slot) === 0 ? 'sent' : 'queued';
   }
   const queue = queueOf(state, slot);
@@ -192,10 +193,17 @@ function afterEnqueue(
   const { slot, profile } = connection;
   const flags = state.table.flags[slot];
   if ((flags & (SENDING | CORKED | CONNECTING)) === 0) {
-    const isGathered = state.current === connection && (flags & WROTE) !== 0 && !wouldBlock;
+    const isOwnHook = state.current === connection;
+    // Above the high-water mark the kernel is asked, before a write is refused that it would have taken.
+    const isGathered =
+      isOwnHook &&
+      (flags & WROTE) !== 0 &&
+      !wouldBlock &&
+      queuedBytes(state, slot) <= profile.highWaterMark;
     if (isGathered || profile.onBeforeWrite !== undefined) {
       listForFlush(state, slot);
     } else {
+      state.table.flags[slot] |= isOwnHook ? WROTE : 0;
       flush(state, connection);
     }
   }
@@ -238,7 +246,8 @@ export function flush(state: ReactorState, connection: SocketConnection): void {
   const { table, driver } = state;
   while ((table.flags[slot] & (QUEUED | SENDING | DESTROYED | CONNECTING)) === QUEUED) {
     if (queuedBytes(state, slot) === 0) {
-      // A callback of the queue is running: it is retired when that returns.
+      // An empty array was given away, or a callback of the queue is running: then it is retired when that returns.
+      retire(state, slot, state.queues.get(slot)!);
       return;
     }
     const n = driver.send(slot);
@@ -267,11 +276,7 @@ export function onHandedOver(state: ReactorState, connection: SocketConnection, 
     return;
   }
   const { table } = state;
-  if (queue.isIdle && state.queues.get(slot) === queue) {
-    table.flags[slot] &= ~QUEUED;
-    state.queues.delete(slot);
-    state.spareQueues.push(queue);
-  }
+  retire(state, slot, queue);
   if (
     (table.flags[slot] & BLOCKED) !== 0 &&
     queuedBytes(state, slot) <= connection.profile.lowWaterMark
@@ -279,6 +284,15 @@ export function onHandedOver(state: ReactorState, connection: SocketConnection, 
     table.flags[slot] &= ~BLOCKED;
     state.drainList.push(connection);
     state.requestTurn();
+  }
+}
+
+/** Takes the connection's queue away once nothing is in it and no callback of it runs. */
+function retire(state: ReactorState, slot: number, queue: WriteQueue): void {
+  if (queue.isIdle && state.queues.get(slot) === queue) {
+    state.table.flags[slot] &= ~QUEUED;
+    state.queues.delete(slot);
+    state.spareQueues.push(queue);
   }
 }
 

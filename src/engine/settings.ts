@@ -119,7 +119,20 @@ export function readSettings(options: ServeOptions, descriptorLimit: number): Se
     cpus: options.cpus ?? [],
     blockedAfterMs: count(options, 'blockedAfterMs', 1_000),
     replaceAfterMs: count(options, 'replaceAfterMs', 0),
-    onWarning: options.onWarning ?? ((warning) => process.emitWarning(warning)),
+    onWarning: guard(options.onWarning ?? ((warning) => process.emitWarning(warning))),
+  };
+}
+
+/** Warnings come from the midst of things: a listener that throws must not stop them. The error surfaces by itself. */
+function guard(onWarning: (warning: Error) => void): (warning: Error) => void {
+  return (warning) => {
+    try {
+      onWarning(warning);
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   };
 }
 

@@ -6,13 +6,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 
-import {
-  EBADF,
-  ECONNREFUSED,
-  ECONNRESET,
-  EMFILE,
-  EPIPE,
-} from '../../src/base/errno.js';
+import { EBADF, ECONNREFUSED, ECONNRESET, EMFILE, EPIPE } from '../../src/base/errno.js';
 import type { Kernel, Region } from '../../src/base/kernel.js';
 import {
   AF_INET,
@@ -449,7 +443,10 @@ export function driverContract(name: string, makeEnvironment: () => DriverEnviro
       resetPeer(second);
       await until(() => recorder.lines.length >= 2, 'two failures');
       await idle();
-      assert.deepEqual([...recorder.lines].sort(), [`failed 8 ${ECONNRESET}`, `failed 9 ${ECONNRESET}`]);
+      assert.deepEqual([...recorder.lines].sort(), [
+        `failed 8 ${ECONNRESET}`,
+        `failed 9 ${ECONNRESET}`,
+      ]);
     });
 
     it('reports a failed pending send once', async () => {
@@ -616,7 +613,12 @@ export function driverContract(name: string, makeEnvironment: () => DriverEnviro
     });
 
     it('connects Unix sockets', async () => {
-      const name = new Uint8Array([AF_UNIX, 0, 0, ...Buffer.from(`millrace-contract-${process.pid}`)]);
+      const name = new Uint8Array([
+        AF_UNIX,
+        0,
+        0,
+        ...Buffer.from(`millrace-contract-${process.pid}`),
+      ]);
       const listening = track(kernel.socket(AF_UNIX, SOCK_STREAM, 0));
       assert.equal(kernel.bind(listening, name), 0);
       assert.equal(kernel.listen(listening, 4), 0);

@@ -7,9 +7,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { type Connection, type Handler, type Server, serve } from '../../src/index.js';
+import { awaitCondition, rounds } from '../support/await-condition.js';
 import { callEverything, type Report } from '../support/engine-handlers/closed-calls.js';
 import { RawPeer } from '../support/raw-peer.js';
-import { awaitCondition, rounds } from '../support/await-condition.js';
 
 const MODULE = new URL('../support/engine-handlers/closed-calls.js', import.meta.url);
 
@@ -115,10 +115,10 @@ for (const reactors of [1, 3]) {
           }
           assert.deepEqual(
             events.slice(before.length + 1).sort(),
-            ['drained', 'receipt'].flatMap((name) => [`${name} false`, `${name} false`]).concat([
-              'iterated true',
-              'iterated true',
-            ]).sort(),
+            ['drained', 'receipt']
+              .flatMap((name) => [`${name} false`, `${name} false`])
+              .concat(['iterated true', 'iterated true'])
+              .sort(),
           );
         });
       });
@@ -187,7 +187,9 @@ describe('after close, the slot used again', () => {
     const handler: Handler = {
       onOpen(connection) {
         opened.push(connection);
-        timers.push(connection.setTimer(opened.length === 1 ? 3 : 6, () => fired.push(`${opened.length}`)));
+        timers.push(
+          connection.setTimer(opened.length === 1 ? 3 : 6, () => fired.push(`${opened.length}`)),
+        );
         if (opened.length === 1) {
           connection.abort();
         }
@@ -256,7 +258,8 @@ describe('close in every hook', () => {
         });
         const peer = await RawPeer.connect(server.addresses[0]!);
         peer.send('data');
-        const isLate = hook === 'onEnd' || hook === 'onClose' || (hook === 'timer' && closing === 'action');
+        const isLate =
+          hook === 'onEnd' || hook === 'onClose' || (hook === 'timer' && closing === 'action');
         if (isLate) {
           await awaitCondition(() => events.includes('timer'), 'the timer');
           peer.end();

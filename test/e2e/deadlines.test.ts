@@ -311,7 +311,10 @@ describe('write timeouts', () => {
 
   it('do not count the time before there was anything to send', async () => {
     // A deadline of the half-open state looks at all the others, this one included.
-    const world = await createWorld({ allowHalfOpen: true, writeTimeoutMs: 10_000 }, { onData() {} });
+    const world = await createWorld(
+      { allowHalfOpen: true, writeTimeoutMs: 10_000 },
+      { onData() {} },
+    );
     const { peer, connection } = await world.pair();
     connection.cork();
     connection.write('held back');

@@ -6,7 +6,13 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 
-import { type Handler, type ServeOptions, type Server, type ServerStats, serve } from '../../src/index.js';
+import {
+  type Handler,
+  type ServeOptions,
+  type Server,
+  type ServerStats,
+  serve,
+} from '../../src/index.js';
 import { awaitCondition } from '../support/await-condition.js';
 import { ChildProgram } from '../support/child-program.js';
 import { RawPeer } from '../support/raw-peer.js';
@@ -46,7 +52,11 @@ for (const { reactors, limit } of [
 ]) {
   describe(`no descriptors left, ${reactors} reactor(s)`, () => {
     it('sheds orderly, does not spin, and serves again', async () => {
-      const child = new ChildProgram('limited-server', { reactors }, { shell: `ulimit -n ${limit}` });
+      const child = new ChildProgram(
+        'limited-server',
+        { reactors },
+        { shell: `ulimit -n ${limit}` },
+      );
       try {
         const url = (await child.next()) as string;
         const stats = async () => (await child.ask('stats')) as Totals;

@@ -14,8 +14,8 @@ import {
   dial,
   type Reactor,
   type Server,
-  serve,
   SystemError,
+  serve,
 } from '../../src/index.js';
 import { awaitCondition, settled } from '../support/await-condition.js';
 import { type DialOutcome, dialToTheEnd } from '../support/engine-handlers/dialer.js';
@@ -268,8 +268,14 @@ describe('a dial that succeeds', () => {
         },
       },
     });
-    await awaitCondition(() => closing.state === 'closed' && throwing.state === 'closed', 'the end');
-    await awaitCondition(() => warnings.some(({ message }) => message === 'as told'), 'the warning');
+    await awaitCondition(
+      () => closing.state === 'closed' && throwing.state === 'closed',
+      'the end',
+    );
+    await awaitCondition(
+      () => warnings.some(({ message }) => message === 'as told'),
+      'the warning',
+    );
     process.off('warning', onWarning);
   });
 });

@@ -69,7 +69,12 @@ async function expectEnd(client: RawClient): Promise<void> {
   assert.equal(await client.drain(() => {}), 0, 'more came than was sent');
 }
 
-async function echoOne(caller: Caller, method: Method, each: Stream, atOnce: boolean): Promise<void> {
+async function echoOne(
+  caller: Caller,
+  method: Method,
+  each: Stream,
+  atOnce: boolean,
+): Promise<void> {
   const { client } = caller;
   await client.send(Uint8Array.of(METHODS.indexOf(method)));
   const sending = sendStream(client, each);

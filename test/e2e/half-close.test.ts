@@ -50,7 +50,10 @@ async function expectAnswer({ client }: Caller, bytes: number, replyBytes: numbe
 
 async function expectClosed(stage: Stage, { id }: Caller): Promise<void> {
   const { code, unsentBytes, wasEnded } = await stage.closeOf(id);
-  assert.deepEqual({ code, unsentBytes, wasEnded }, { code: 'ended', unsentBytes: 0, wasEnded: true });
+  assert.deepEqual(
+    { code, unsentBytes, wasEnded },
+    { code: 'ended', unsentBytes: 0, wasEnded: true },
+  );
 }
 
 async function exchange(
@@ -76,7 +79,13 @@ for (const shape of SHAPES) {
   // How bytes reach the handler has nothing to do with threads.
   for (const pull of shape === ONE ? [false, true] : [false]) {
     describe(`the peer's FIN on ${shape.name}, ${pull ? 'pull' : 'push'}`, () => {
-      const replies = ['in onEnd', 'in onDrain', 'later', 'corked across the end', 'after a pause'] as const;
+      const replies = [
+        'in onEnd',
+        'in onDrain',
+        'later',
+        'corked across the end',
+        'after a pause',
+      ] as const;
       for (const reply of replies) {
         it(`everything arrives, and the answer ${reply}`, async () => {
           await onStage(Stage.open(shape, 'half-close', OPEN, { pull }), async (stage) => {
@@ -86,7 +95,13 @@ for (const shape of SHAPES) {
                 await exchange(stage, kind, reply, { bytes, replyBytes });
               }
             }
-            await exchange(stage, 'tcp6', reply, { bytes: 1_000, replyBytes: 6_000_000 }, { receiveBufferBytes: 4096 });
+            await exchange(
+              stage,
+              'tcp6',
+              reply,
+              { bytes: 1_000, replyBytes: 6_000_000 },
+              { receiveBufferBytes: 4096 },
+            );
             const { opened, ended } = await stage.end();
             assert.equal(ended, opened);
           });

@@ -8,11 +8,17 @@ import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 
 import type { ServeOptions } from '../../src/index.js';
-import { CODES, codesIn, type Ending, encodeOrder, SEED } from '../support/handlers/closing-order.js';
+import {
+  CODES,
+  codesIn,
+  type Ending,
+  encodeOrder,
+  SEED,
+} from '../support/handlers/closing-order.js';
 import { noiseAt, noiseHash } from '../support/noise.js';
 import { HELLO_BYTES } from '../support/observed.js';
-import { type RawClient, type RawOptions } from '../support/raw-client.js';
-import { type Caller, type Kind, onStage, type Shape, SHAPES, Stage } from '../support/stage.js';
+import type { RawClient, RawOptions } from '../support/raw-client.js';
+import { type Caller, type Kind, onStage, SHAPES, type Shape, Stage } from '../support/stage.js';
 import { untilAnswer, within } from '../support/until.js';
 
 /** Above all socket buffers, so that most of it is queued in the server. */
@@ -26,7 +32,10 @@ interface Scene {
   readonly memory: SharedArrayBuffer;
 }
 
-function open(shape: Shape, options: Partial<ServeOptions>): Promise<Stage> & { memory: SharedArrayBuffer } {
+function open(
+  shape: Shape,
+  options: Partial<ServeOptions>,
+): Promise<Stage> & { memory: SharedArrayBuffer } {
   const memory = new SharedArrayBuffer(4 * CODES.length);
   return Object.assign(Stage.open(shape, 'closing', options, { memory }), { memory });
 }
@@ -40,19 +49,31 @@ async function onScene(
   await onStage(opening, (stage) => scenario({ stage, memory: opening.memory }));
 }
 
-async function order(stage: Stage, ending: Ending, kind: Kind = 'tcp4', options: RawOptions = TINY) {
+async function order(
+  stage: Stage,
+  ending: Ending,
+  kind: Kind = 'tcp4',
+  options: RawOptions = TINY,
+) {
   const caller = await stage.call(kind, options);
   await caller.client.send(encodeOrder(ending, OUTPUT));
   return caller;
 }
 
 async function untilStateIs(stage: Stage, { id }: Caller, state: string): Promise<void> {
-  await untilAnswer(state, () => stage.ask<string>(id, 'stateOf'), (answer) => answer === state);
+  await untilAnswer(
+    state,
+    () => stage.ask<string>(id, 'stateOf'),
+    (answer) => answer === state,
+  );
 }
 
 async function expectOutput(client: RawClient): Promise<void> {
   const hash = createHash('sha256');
-  const total = await within('the output', client.drain((bytes) => hash.update(bytes)));
+  const total = await within(
+    'the output',
+    client.drain((bytes) => hash.update(bytes)),
+  );
   assert.equal(total, OUTPUT);
   assert.equal(hash.digest('hex'), noiseHash(SEED, OUTPUT));
 }
@@ -85,18 +106,32 @@ for (const shape of SHAPES) {
   describe(`local close on ${shape.name}`, () => {
     it('everything unsent is flushed after close, end and the action', async () => {
       await onScene(shape, { lingerTimeoutMs: NEVER_MS }, async ({ stage }) => {
-        const endings = ['close', 'action', 'close later', 'close corked', 'close paused', 'end'] as const;
+        const endings = [
+          'close',
+          'action',
+          'close later',
+          'close corked',
+          'close paused',
+          'end',
+        ] as const;
         for (const ending of endings) {
           for (const kind of ['tcp4', 'unix'] as const) {
             const caller = await order(stage, ending, kind);
             await untilStateIs(stage, caller, ending === 'end' ? 'half-closed-local' : 'closing');
-            assert.ok((await stage.ask<number>(caller.id, 'queuedBytesOf')) > 0, 'it must be unsent');
+            assert.ok(
+              (await stage.ask<number>(caller.id, 'queuedBytesOf')) > 0,
+              'it must be unsent',
+            );
             await expectOutput(caller.client);
             caller.client.close();
             const { code, unsentBytes, bytesSent } = await stage.closeOf(caller.id);
             assert.deepEqual(
               { code, unsentBytes, bytesSent },
-              { code: ending === 'end' ? 'ended' : 'closed', unsentBytes: 0, bytesSent: OUTPUT + HELLO_BYTES },
+              {
+                code: ending === 'end' ? 'ended' : 'closed',
+                unsentBytes: 0,
+                bytesSent: OUTPUT + HELLO_BYTES,
+              },
               ending,
             );
           }

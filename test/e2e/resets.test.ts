@@ -9,8 +9,8 @@ import {
   type Handler,
   type ServeOptions,
   type Server,
-  serve,
   SystemError,
+  serve,
 } from '../../src/index.js';
 import { awaitCondition, rounds } from '../support/await-condition.js';
 import type { StormReport } from '../support/engine-handlers/reset-storm.js';

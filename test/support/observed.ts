@@ -56,12 +56,20 @@ class Observer {
     const phase = this.#phases.get(connection);
     this.expect(phase === 'open', `${hook} came when ${String(phase)}`, connection);
     const { state } = connection;
-    this.expect(state !== 'closing' && state !== 'closed', `${hook} came when ${state}`, connection);
+    this.expect(
+      state !== 'closing' && state !== 'closed',
+      `${hook} came when ${state}`,
+      connection,
+    );
   }
 
   drain(connection: Connection): void {
     const phase = this.#phases.get(connection);
-    this.expect(phase === 'open' || phase === 'ended', `onDrain came when ${String(phase)}`, connection);
+    this.expect(
+      phase === 'open' || phase === 'ended',
+      `onDrain came when ${String(phase)}`,
+      connection,
+    );
   }
 
   end(connection: Connection): void {
@@ -74,7 +82,11 @@ class Observer {
   close(connection: Connection, reason: CloseReason): void {
     const phase = this.#phases.get(connection);
     this.#closed += 1;
-    this.expect(phase === 'open' || phase === 'ended', `onClose came when ${String(phase)}`, connection);
+    this.expect(
+      phase === 'open' || phase === 'ended',
+      `onClose came when ${String(phase)}`,
+      connection,
+    );
     // Kept as closed only by its absence: a hook that comes now finds no phase.
     this.#phases.delete(connection);
     this.#codes[reason.code] = (this.#codes[reason.code] ?? 0) + 1;

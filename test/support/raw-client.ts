@@ -21,8 +21,8 @@ import {
   TCP_NODELAY,
 } from '../../src/base/linux.js';
 import { SystemError } from '../../src/errors.js';
-import { nextRound } from './until.js';
 import { RECEIVE_BYTES, rawPoller } from './raw-poller.js';
+import { nextRound } from './until.js';
 
 export interface RawOptions {
   /** SO_RCVBUF, set before connecting so that the window is small from the start. */
@@ -205,7 +205,12 @@ export class RawClient {
   reset(): void {
     if (this.#isOpen) {
       const { kernel } = rawPoller();
-      kernel.setSocketOption(this.fd, SOL_SOCKET, SO_LINGER, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]));
+      kernel.setSocketOption(
+        this.fd,
+        SOL_SOCKET,
+        SO_LINGER,
+        new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]),
+      );
       this.close();
     }
   }

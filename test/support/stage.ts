@@ -25,8 +25,16 @@ export interface Shape {
 }
 
 export const ONE: Shape = { name: 'one reactor', reactors: 1, reusePort: false };
-export const THREE: Shape = { name: 'three reactors, main acceptor', reactors: 3, reusePort: false };
-export const THREE_PORTS: Shape = { name: 'three reactors, reuse-port', reactors: 3, reusePort: true };
+export const THREE: Shape = {
+  name: 'three reactors, main acceptor',
+  reactors: 3,
+  reusePort: false,
+};
+export const THREE_PORTS: Shape = {
+  name: 'three reactors, reuse-port',
+  reactors: 3,
+  reusePort: true,
+};
 /** What most scenarios run on. */
 export const SHAPES: readonly Shape[] = [ONE, THREE, THREE_PORTS];
 
@@ -110,7 +118,11 @@ export class Stage {
   }
 
   /** Peers that all belong to the reactor of the first one. */
-  async callSameReactor(n: number, kind: Kind = 'tcp4', options: RawOptions = {}): Promise<Caller[]> {
+  async callSameReactor(
+    n: number,
+    kind: Kind = 'tcp4',
+    options: RawOptions = {},
+  ): Promise<Caller[]> {
     const callers: Caller[] = [];
     while (callers.length < n) {
       const caller = await this.call(kind, options);

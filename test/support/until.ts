@@ -1,7 +1,7 @@
 /** Waiting for what has to happen, as often as it takes; only a hang ends it, with the name of what did not happen. */
 
 /** Far above anything that a loaded machine needs, and below the test runner's own limit. */
-export const HANG_MS = 30_000;
+export const HANG_MS = 10_000;
 
 /** Resolves when `condition` holds. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
@@ -27,7 +27,9 @@ export async function untilAnswer<T>(
       return answer;
     }
     if (Date.now() > deadline) {
-      throw new Error(`Not within ${HANG_MS} ms: ${what}; the last answer: ${JSON.stringify(answer)}`);
+      throw new Error(
+        `Not within ${HANG_MS} ms: ${what}; the last answer: ${JSON.stringify(answer)}`,
+      );
     }
     await pauseFor(1);
   }

@@ -125,6 +125,11 @@ export class EpollSlots {
     }
   }
 
+  /** Registers the wake descriptor, which has no slot. 0 or -errno. */
+  addWake(fd: number): number {
+    return this.control(EPOLL_CTL_ADD, fd, EPOLLIN, WAKE, 0);
+  }
+
   control(operation: number, fd: number, events: number, low: number, high: number): number {
     this.#counters.calls += 1;
     return this.#kernel.epollControl(this.#epfd, operation, fd, events, low, high);

@@ -36,6 +36,9 @@ export function handler({ memory }: ClosingData): Handler {
           throw new Error('An order came in pieces: tests send it in one');
         }
         context.ending = ENDINGS[bytes[0]!]!;
+        if (context.ending === 'echo') {
+          connection.write(bytes.subarray(ORDER_BYTES));
+        }
         return carryOut(connection, context.ending, noise(SEED, bytes.readUInt32BE(1)));
       }
       return undefined;

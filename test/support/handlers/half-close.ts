@@ -62,7 +62,8 @@ export function handler({ pull }: HalfCloseData): Handler {
     },
   };
   if (pull) {
-    hooks.onReadable = (connection) => take(connection, connection.reader.next(connection.reader.length)!);
+    hooks.onReadable = (connection) =>
+      take(connection, connection.reader.next(connection.reader.length)!);
   } else {
     hooks.onData = take;
   }
