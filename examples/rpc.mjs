@@ -17,10 +17,7 @@ const FRAME_MAX = 65_536;
 const CALLS_MAX = 100;
 
 /** What can be called. @type {Record<string, (argument: any) => unknown>} */
-const methods = {
-  add: ([a, b]) => a + b,
-  later: (text) => sleep(200, text),
-};
+const methods = { add: ([a, b]) => a + b, later: (text) => sleep(200, text) };
 /** What `--call` asks. */
 const questions = Object.entries({ later: 'asked first', add: [1, 2], divide: [1, 0] });
 
@@ -75,16 +72,14 @@ function onAnswers(connection) {
   for (const text of frames(connection)) {
     console.log(text);
     connection.context -= 1;
+    if (connection.context === 0) connection.close();
   }
-  return connection.context === 0 ? 'close' : 'none';
 }
 
 const [option = 'tcp://127.0.0.1:9002', url = 'tcp://127.0.0.1:9002'] = process.argv.slice(2);
 if (option === '--call') {
-  const connection = await dial(url, {
-    handler: { onReadable: onAnswers },
-    context: questions.length,
-  });
+  const options = { handler: { onReadable: onAnswers }, context: questions.length };
+  const connection = await dial(url, options);
   for (const [method, argument] of questions) send(connection, { id: method, method, argument });
 } else {
   const server = await serve({ listen: option, handler: { onReadable: onCalls } });

@@ -188,7 +188,7 @@ function sizeOfFile({ text }) {
  */
 function sizesOfFunctions(source) {
   const lines = source.code.split('\n');
-  const isSuite = /^\s*(?:await\s+)?(?:describe|suite)(?:\.\w+)?\(/;
+  const isSuite = /^\s*(?:(?:await\s+)?(?:describe|suite)(?:\.\w+)?\(|export const \w+Suite = )/;
   return findFunctions(source).filter(({ line }) => !isSuite.test(lines[line - 1] ?? ''));
 }
 

@@ -44,6 +44,7 @@ class Rig {
   shutdowns = 0;
   readonly #wakeDescriptor: number;
   readonly #seen = new Set<number>();
+  #isFreed = false;
 
   constructor(kernel: Kernel, handler: Handler, options: RigOptions) {
     const { listen = 'tcp://127.0.0.1:0', index = 0, peers = ALONE, ...rest } = options;
@@ -87,6 +88,8 @@ class Rig {
 
   /** What a thread does at its end: answers the number of blocks that were kept. */
   free(): number {
+    assert.ok(!this.#isFreed, 'the rig is closed already');
+    this.#isFreed = true;
     const leakedBlocks = this.reactor.destroy();
     this.kernel.close(this.#wakeDescriptor);
     releaseCachedSlabs(this.kernel);

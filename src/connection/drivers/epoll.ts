@@ -381,11 +381,7 @@ export class EpollDriver implements Driver {
       return -EFAULT;
     }
     this.counters.calls += 1;
-    const fd = this.#fds[slot];
-    const n =
-      vector.count === 1
-        ? this.#kernel.sendAt(fd, vector.firstAddress, vector.byteLength)
-        : this.#kernel.sendVector(fd, vector.region, vector.count);
+    const n = vector.send(this.#fds[slot]);
     return n < 0 && wouldBlock(n) ? 0 : n;
   }
 

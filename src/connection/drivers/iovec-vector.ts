@@ -13,12 +13,14 @@ const WORD = 0x1_0000_0000;
 
 export class IovecVector implements SendVector {
   readonly region: Region;
-  readonly #kernel: Pick<Kernel, 'addressOf'>;
+  readonly #kernel: Pick<Kernel, 'addressOf' | 'sendAt' | 'sendVector'>;
   readonly #words: Uint32Array;
   count = 0;
   byteLength = 0;
 
-  constructor(kernel: Pick<Kernel, 'allocate' | 'release' | 'addressOf'>) {
+  constructor(
+    kernel: Pick<Kernel, 'allocate' | 'release' | 'addressOf' | 'sendAt' | 'sendVector'>,
+  ) {
     this.#kernel = kernel;
     this.region = takeRegion(kernel, IOV_MAX * IOVEC_BYTES);
     const { buffer, byteOffset, byteLength } = this.region.bytes;
@@ -55,8 +57,12 @@ export class IovecVector implements SendVector {
     return this.append(this.#kernel.addressOf(bytes), bytes.byteLength);
   }
 
-  /** The first range's address: for the call without iovecs when there is just one. */
-  get firstAddress(): number {
-    return this.#words[1] * WORD + this.#words[0];
+  /** Sends what was appended; the call without iovecs when it is one range. n bytes or -errno. */
+  send(fd: number): number {
+    if (this.count === 1) {
+      const address = this.#words[1] * WORD + this.#words[0];
+      return this.#kernel.sendAt(fd, address, this.byteLength);
+    }
+    return this.#kernel.sendVector(fd, this.region, this.count);
   }
 }
