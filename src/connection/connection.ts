@@ -88,13 +88,13 @@ export class SocketConnection implements Connection {
   writeOwned(bytes: Uint8Array, onFree?: () => void): WriteResult {
     checkBytes('writeOwned', bytes);
     if (onFree !== undefined) {
-      checkCallback(onFree);
+      checkCallback('writeOwned', onFree);
     }
     return writePath.writeOwned(this.owner, this, bytes, onFree);
   }
 
   receipt(callback: (handedOver: boolean) => void): void {
-    checkCallback(callback);
+    checkCallback('receipt', callback);
     const { owner, slot } = this;
     if (slot < 0 || writePath.queuedBytes(owner, slot) === 0) {
       const handedOver = slot >= 0 && (owner.table.flags[slot] & DESTROYED) === 0;
@@ -270,6 +270,14 @@ function checkBytes(method: string, data: unknown): void {
   if (!(data instanceof Uint8Array)) {
     throw new TypeError(
       `Cannot ${method}: expected a Uint8Array or a string, got ${typeName(data)}`,
+    );
+  }
+}
+
+function checkCallback(method: string, callback: unknown): void {
+  if (typeof callback !== 'function') {
+    throw new TypeError(
+      `Cannot ${method}: expected a function to call back, got ${typeName(callback)}`,
     );
   }
 }

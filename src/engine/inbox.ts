@@ -5,6 +5,7 @@
 
 import type { Kernel } from '../base/kernel.js';
 import { makeId } from '../connection/connection-table.js';
+import { abort } from '../connection/lifecycle.js';
 import type { Mailbox } from '../connection/mailbox.js';
 import type { Profile } from '../connection/profile.js';
 import type { Reactor } from '../connection/reactor.js';
@@ -70,7 +71,12 @@ export class Inbox {
 
   #write(reactor: Reactor, id: number, low: number, high: number, byteLength: number): void {
     const bytes = this.#bytes(reactor.options.kernel, low, high, byteLength);
-    reactor.find(id)?.write(bytes);
+    const connection = reactor.find(id);
+    if (connection?.write(bytes) === 'full') {
+      // Its sender was told `queued`, and may have sent more: better an end than a stream with a hole.
+      reactor.stats.add(Counter.refusedWriteOverflow, 1);
+      abort(reactor.state, connection, 'overflow');
+    }
   }
 
   /** Takes a letter's bytes out of their block, which is freed. */

@@ -214,6 +214,11 @@ export async function onStage(
   const stage = await opening;
   try {
     await scenario(stage);
+  } catch (error) {
+    for (const warning of stage.warnings) {
+      console.error('Warning before the failure:', warning);
+    }
+    throw error;
   } finally {
     await stage.discard();
   }

@@ -89,6 +89,14 @@ export class EpollSlots {
     }
   }
 
+  /** Ends an activity of slots of one kind. */
+  stop(slot: number, kind: number, flag: number): void {
+    if (this.kinds[slot] === kind) {
+      this.flags[slot] &= ~flag;
+      this.sync(slot);
+    }
+  }
+
   /** Brings the registration in line with what the slot does. 0 or -errno. */
   sync(slot: number): number {
     const flags = this.flags[slot];

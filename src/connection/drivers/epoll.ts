@@ -129,10 +129,7 @@ export class EpollDriver implements Driver {
   }
 
   stopAccept(slot: number): void {
-    if (this.#kinds[slot] === LISTENER) {
-      this.#flags[slot] &= ~ACCEPTING;
-      this.#slots.sync(slot);
-    }
+    this.#slots.stop(slot, LISTENER, ACCEPTING);
   }
 
   receive(slot: number): void {
@@ -146,10 +143,7 @@ export class EpollDriver implements Driver {
   }
 
   stopReceive(slot: number): void {
-    if (this.#kinds[slot] === STREAM) {
-      this.#flags[slot] &= ~RECEIVING;
-      this.#slots.sync(slot);
-    }
+    this.#slots.stop(slot, STREAM, RECEIVING);
   }
 
   trySend(slot: number, bytes: Uint8Array): number {
