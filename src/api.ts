@@ -12,7 +12,7 @@ export type Action = 'none' | 'close' | 'shutdown';
  * What became of a write.
  * - `sent`: the kernel has all of it.
  * - `queued`: taken, and some of it waits; it will be sent in order.
- * - `full`: nothing was taken, since the queue would exceed `writeQueueMax`.
+ * - `full`: nothing was taken, since the queue would exceed `writeQueueMax`; `onDrain` follows.
  * - `closed`: nothing was taken; this side has ended or the connection is gone.
  */
 export type WriteResult = 'sent' | 'queued' | 'full' | 'closed';
@@ -180,7 +180,7 @@ export interface Handler<Context = unknown> {
    * something is called again soon; one that read nothing waits for more bytes.
    */
   onReadable?(connection: Connection<Context>): Action | void;
-  /** The write queue was above the high-water mark and is now below the low-water mark. */
+  /** The write queue, which was above the high-water mark or refused a write, is below the low-water mark again. */
   onDrain?(connection: Connection<Context>): Action | void;
   /** The peer will send no more. Afterwards the connection is closed gracefully, unless `allowHalfOpen` is set. */
   onEnd?(connection: Connection<Context>): Action | void;

@@ -70,11 +70,23 @@ export interface PollHandle {
   unref(): void;
 }
 
+/**
+ * The FFI package calls functions on a stack of its own, one for each thread, and never unmaps it when the thread ends
+ * (measured): its default of 2 MiB, and 1 MiB for arguments, is far more than system calls need.
+ */
+const STACK_BYTES = 256 * 1024;
+const HEAP_BYTES = 64 * 1024;
+
 let declared: Libc | undefined;
 
 /** libc of this process, declared once for the calling thread. */
 export function loadLibc(): Libc {
   if (declared === undefined) {
+    try {
+      koffi.config({ sync_stack_size: STACK_BYTES, sync_heap_size: HEAP_BYTES });
+    } catch {
+      // The program has loaded a library of its own before: then the sizes are settled, and large enough.
+    }
     const library = koffi.load(null);
     const functions = Object.entries(PROTOTYPES).map(([name, prototype]) => [
       name,

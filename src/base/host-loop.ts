@@ -9,6 +9,8 @@ export class HostDoorbell implements Doorbell {
   readonly #handle: ReturnType<typeof pollDescriptor>;
   readonly #ring: () => void;
   #running = true;
+  /** Any call on a handle that was closed would be a segmentation fault (koffi 3.3.4). */
+  #isClosed = false;
 
   constructor(fd: number, callback: () => void) {
     this.#ring = callback;
@@ -16,29 +18,36 @@ export class HostDoorbell implements Doorbell {
   }
 
   ref(): void {
-    this.#handle.ref();
+    if (!this.#isClosed) {
+      this.#handle.ref();
+    }
   }
 
   unref(): void {
-    this.#handle.unref();
+    if (!this.#isClosed) {
+      this.#handle.unref();
+    }
   }
 
   stop(): void {
-    if (this.#running) {
+    if (this.#running && !this.#isClosed) {
       this.#running = false;
       this.#handle.stop();
     }
   }
 
   start(): void {
-    if (!this.#running) {
+    if (!this.#running && !this.#isClosed) {
       this.#running = true;
       this.#handle.start({ readable: true }, this.#ring);
     }
   }
 
   close(): void {
-    this.#handle.close();
+    if (!this.#isClosed) {
+      this.#isClosed = true;
+      this.#handle.close();
+    }
   }
 }
 

@@ -61,6 +61,7 @@ export class LinuxKernel implements Kernel {
     this.#owner = options.owner ?? 0;
     this.#regions = options.regions;
     this.#scratch = scratchOfThread(this.#libc);
+    this.#regions?.add(this.#scratch.address);
     this.#scratchWords = wordsOf(this.#scratch);
     this.#messageLow = new Uint32Array(
       this.#scratch.bytes.buffer,

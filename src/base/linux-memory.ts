@@ -3,7 +3,7 @@
  * pass small structures to system calls.
  */
 
-import { type Libc, loadLibc, viewMemory } from './ffi.js';
+import { type Libc, viewMemory } from './ffi.js';
 import type { Region } from './kernel.js';
 
 /** More than this in one call would not fit the 32-bit lengths of our prototypes. */
@@ -22,14 +22,6 @@ let threadScratch: Region | undefined;
 export function scratchOfThread(libc: Libc): Region {
   threadScratch ??= allocateRegion(libc, SCRATCH_BYTES);
   return threadScratch;
-}
-
-/** Frees what a thread's kernels share. The last thing a worker thread does: no kernel of it may be used after. */
-export function releaseThreadScratch(): void {
-  if (threadScratch !== undefined) {
-    loadLibc().free(threadScratch.address);
-    threadScratch = undefined;
-  }
 }
 
 export function allocateRegion(libc: Libc, byteLength: number): Region {

@@ -1,6 +1,6 @@
 /**
- * Failures as a user of the command line sees them: one line that says what went wrong and, where there is a usual cure,
- * what to do. The stack is shown only to who asks for it (MILLRACE_DEBUG=1).
+ * Failures as a user of the command line sees them: one line that says what went wrong and, where there is a usual
+ * cure, what to do. The stack is shown only to who asks for it (MILLRACE_DEBUG=1).
  */
 
 import { relative } from 'node:path';

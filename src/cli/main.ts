@@ -1,16 +1,15 @@
 #!/usr/bin/env node
 /**
- * The program `millrace`: picks the command, and turns what fails into one line and an exit code: 0 done, 1 it could not
- * be done, 2 it was asked for wrongly.
+ * The program `millrace`: picks the command, and turns what fails into one line and an exit code: 0 done, 1 it could
+ * not be done, 2 it was asked for wrongly.
  *
  * A command is loaded when it is asked for, so that help, the version and `millrace doctor` also work where the FFI
  * package does not load.
  */
 
-import { readFileSync } from 'node:fs';
-
 import { describeFailure, exitCodeOf, UsageError } from './failure.js';
 import { COMMANDS, type CommandName, HELP } from './help.js';
+import { readPackageFacts } from './package-facts.js';
 import { Terminal } from './terminal.js';
 
 type Run = (args: readonly string[], terminal: Terminal) => Promise<number>;
@@ -41,7 +40,7 @@ async function main(args: readonly string[]): Promise<number> {
       return 0;
     case '--version':
     case '-v':
-      terminal.print(version());
+      terminal.print(readPackageFacts().version);
       return 0;
     default: {
       const command = commandOf(first);
@@ -78,10 +77,4 @@ function asksForHelp(args: readonly string[]): boolean {
   const end = args.indexOf('--');
   const options = end < 0 ? args : args.slice(0, end);
   return options.includes('--help') || options.includes('-h');
-}
-
-/** package.json lies two folders above, in a checkout as in the published package. */
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

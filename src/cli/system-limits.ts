@@ -1,6 +1,6 @@
 /**
- * The limits of the process and the kernel's settings that bound a server, as findings. Reads files only; what cannot be
- * read (another kernel, a container without /proc/sys) gives no finding.
+ * The limits of the process and the kernel's settings that bound a server, as findings. Reads files only; what cannot
+ * be read (another kernel, a container without /proc/sys) gives no finding.
  */
 
 import { formatBytes, formatCount } from './figures.js';

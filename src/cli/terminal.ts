@@ -5,9 +5,9 @@
 
 /** What is used of process.stdout and process.stderr. */
 export interface Output {
-  readonly isTTY?: boolean;
+  readonly isTTY?: boolean | undefined;
   /** Width in characters; 0 or undefined if unknown. */
-  readonly columns?: number;
+  readonly columns?: number | undefined;
   write(text: string): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
 }

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { describeFailure } from './failure.js';
 import { formatCount } from './figures.js';
 import type { Finding, ReadFile } from './finding.js';
+import { readPackageFacts } from './package-facts.js';
 
 const ECHO_BYTES = 65_536;
 const ECHO_TIMEOUT_MS = 5_000;
@@ -41,8 +42,7 @@ function examinePlatform(read: ReadFile): Finding {
 }
 
 function examineNode(): Finding {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const wanted = (JSON.parse(text) as { engines: { node: string } }).engines.node.replace('>=', '');
+  const wanted = readPackageFacts().nodeVersionMin;
   const isRecent = isAtLeast(process.versions.node, wanted);
   return {
     name: 'Node.js',

@@ -10,11 +10,11 @@ export const WHEN_FULL_REFUSE = 0;
 export const WHEN_FULL_CLOSE = 1;
 export const WHEN_FULL_PAUSE_SOURCE = 2;
 
-const WHEN_FULL: Record<string, number> = {
-  refuse: WHEN_FULL_REFUSE,
-  close: WHEN_FULL_CLOSE,
-  'pause-source': WHEN_FULL_PAUSE_SOURCE,
-};
+const WHEN_FULL: ReadonlyMap<string, number> = new Map([
+  ['refuse', WHEN_FULL_REFUSE],
+  ['close', WHEN_FULL_CLOSE],
+  ['pause-source', WHEN_FULL_PAUSE_SOURCE],
+]);
 
 type Hook<Arguments extends unknown[]> = ((...values: Arguments) => Action | void) | undefined;
 
@@ -62,9 +62,9 @@ export class Profile {
     this.highWaterMark = count(options, 'highWaterMark', Math.min(65_536, this.writeQueueMax));
     this.lowWaterMark = count(options, 'lowWaterMark', Math.min(16_384, this.highWaterMark));
     this.readQueueMax = count(options, 'readQueueMax', 1_048_576);
-    this.whenFull = WHEN_FULL[options.whenFull ?? 'refuse'] ?? -1;
+    this.whenFull = WHEN_FULL.get(options.whenFull ?? 'refuse') ?? -1;
     if (this.whenFull < 0) {
-      const expected = Object.keys(WHEN_FULL).join(', ');
+      const expected = [...WHEN_FULL.keys()].join(', ');
       throw new TypeError(
         `Unknown whenFull ${String(options.whenFull)}: expected one of ${expected}`,
       );

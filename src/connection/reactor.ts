@@ -8,7 +8,7 @@ import type { Connection, DialOptions, Reactor as ReactorFace } from '../api.js'
 import { MillraceError } from '../errors.js';
 import { CompletionRouter } from './completion-router.js';
 import type { SocketConnection } from './connection.js';
-import { CONNECTING, DESTROYED, generationOfId, OPENED, slotOfId } from './connection-table.js';
+import { CONNECTING, DESTROYED, OPENED, slotOfId } from './connection-table.js';
 import { createConnection } from './create-connection.js';
 import { createState } from './create-state.js';
 import { applyProfile } from './descriptor-options.js';
@@ -117,11 +117,9 @@ export class Reactor implements ReactorFace {
   }
 
   find(id: number): SocketConnection | undefined {
-    const slot = slotOfId(id);
-    const connection = this.state.connections[slot];
-    return connection !== undefined && connection.generation === generationOfId(id)
-      ? connection
-      : undefined;
+    const connection = this.state.connections[slotOfId(id)];
+    // The whole id: connections of other reactors have the same slots and generations.
+    return connection !== undefined && connection.id === id ? connection : undefined;
   }
 
   execute(task: (reactor: ReactorFace) => void): void {

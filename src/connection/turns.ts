@@ -75,6 +75,8 @@ export class Turns {
     this.#wasBusy =
       isBusy ||
       handled > 0 ||
+      // From hooks that run after the tasks, such as onDrain.
+      this.#tasks.length > 0 ||
       driver.hasWork ||
       state.readyList.length > 0 ||
       state.drainList.length > 0 ||

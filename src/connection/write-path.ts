@@ -181,6 +181,8 @@ function refuse(
     }
   }
   state.stats.add(Counter.refusedWriteFull, 1);
+  // Who was refused waits for onDrain, though the queue may be below the high-water mark.
+  state.table.flags[slot] |= BLOCKED;
   return 'full';
 }
 

@@ -6,7 +6,7 @@ import type { Handler, RemoteHandle, Server } from '../api.js';
 import type { Address } from '../base/address.js';
 import { listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
-import { Profile } from '../connection/profile.js';
+import { count, Profile } from '../connection/profile.js';
 import type { Reactor } from '../connection/reactor.js';
 import { ReactorStats, type ServerStats, serverStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
@@ -150,7 +150,7 @@ export class LocalServer implements Server {
   }
 
   close(options: { deadlineMs?: number } = {}): Promise<void> {
-    const deadlineMs = options.deadlineMs ?? DEADLINE_DEFAULT_MS;
+    const deadlineMs = count(options, 'deadlineMs', DEADLINE_DEFAULT_MS);
     if (this.#drain !== undefined) {
       this.#drain.hurry(deadlineMs);
     } else {
@@ -168,6 +168,9 @@ export class LocalServer implements Server {
       this.#settings.onWarning(error instanceof Error ? error : new Error(String(error)));
     }
     this.#free();
+    // Turns that were asked for still hang in Node's loop: a program that opens and closes servers in a row without any
+    // I/O between would never let them go.
+    await new Promise<void>((resolve) => threadKernel().defer(resolve));
     this.#resolveClosed();
   }
 

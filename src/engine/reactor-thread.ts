@@ -7,6 +7,7 @@
 import { Worker } from 'node:worker_threads';
 
 import type { DescriptorRegistry } from '../base/descriptors.js';
+import type { Alarm } from '../base/kernel.js';
 import type { LinuxKernel } from '../base/linux-kernel.js';
 import { RegionRegistry } from '../base/region-registry.js';
 import type { Mailbox } from '../connection/mailbox.js';
@@ -50,6 +51,8 @@ export class ReactorThread {
   #onReady: Call | undefined;
   #onStopped: (() => void) | undefined;
   #isReferenced = true;
+  #endTime = Number.POSITIVE_INFINITY;
+  #endAlarm: Alarm | undefined;
 
   constructor(parts: ThreadParts) {
     this.#parts = parts;
@@ -85,37 +88,39 @@ export class ReactorThread {
     });
   }
 
-  /** Graceful stop; resolves when the thread has ended. `graceMs` after the deadline it is ended in any case. */
+  /**
+   * Graceful stop; resolves when the thread has ended. `graceMs` after the deadline it is ended in any case. A second
+   * call may bring that forward. A thread that is starting hears it once it is up: one that is ended while it loads
+   * modules leaves their descriptors open (Node), and while it declares functions, aborts the process (koffi 3.3.4).
+   */
   async stop(deadlineMs: number, graceMs: number): Promise<void> {
-    const worker = this.#worker;
-    if (worker === undefined || this.#state === 'dead') {
+    if (this.#worker === undefined) {
       return;
     }
-    if (this.#state === 'stopping') {
-      this.#tell({ type: 'drain', deadlineMs });
-      return this.#stopped;
+    this.#tell({ type: 'drain', deadlineMs });
+    this.#endAfter(deadlineMs + graceMs);
+    if (this.#state !== 'stopping') {
+      this.#state = 'stopping';
+      this.#stopped = new Promise((resolve) => {
+        this.#onStopped = resolve;
+      });
     }
-    const wasReady = this.#state === 'ready';
-    this.#state = 'stopping';
-    this.#stopped = new Promise((resolve) => {
-      this.#onStopped = resolve;
-    });
-    if (wasReady) {
-      this.#tell({ type: 'drain', deadlineMs });
-      const timer = setTimer(
-        this.#parts.kernel,
-        deadlineMs + graceMs,
-        () => void worker.terminate(),
-      );
-      await this.#stopped;
-      timer.clear();
-    } else {
-      await worker.terminate();
-      await this.#stopped;
-    }
+    await this.#stopped;
   }
 
   #stopped: Promise<void> = Promise.resolve();
+
+  /** Ends the thread when that time is over, or earlier where that was said before. */
+  #endAfter(milliseconds: number): void {
+    const { kernel } = this.#parts;
+    const time = kernel.now() + milliseconds;
+    if (time < this.#endTime) {
+      this.#endTime = time;
+      this.#endAlarm ??= kernel.alarm(() => void this.#worker?.terminate());
+      this.#endAlarm.ref();
+      this.#endAlarm.set(milliseconds);
+    }
+  }
 
   /** Ends the thread now: it is blocked. `onDeath` follows. */
   kill(error: Error): void {
@@ -195,6 +200,7 @@ export class ReactorThread {
     const state = this.#state;
     this.#state = 'dead';
     this.#worker = undefined;
+    this.#endAlarm?.clear();
     this.#cleanUp();
     const error =
       this.#lastError ??
@@ -214,25 +220,14 @@ export class ReactorThread {
 
   #cleanUp(): void {
     const { kernel, registry, mailbox, pending, stats } = this.#parts;
+    // First: descriptors in letters are in the registry too, and none may be closed twice.
+    discardLetters(kernel, mailbox, pending);
     for (const fd of registry.ownedBy(this.index + 1)) {
       kernel.close(fd);
     }
-    discardLetters(kernel, mailbox, pending);
     for (const address of this.#regions.takeAll()) {
       kernel.releaseBlock(address);
     }
     stats.reset();
   }
-}
-
-/** A timer of the main thread's, through the kernel. */
-function setTimer(
-  kernel: LinuxKernel,
-  milliseconds: number,
-  callback: () => void,
-): { clear(): void } {
-  const alarm = kernel.alarm(callback);
-  alarm.ref();
-  alarm.set(milliseconds);
-  return alarm;
 }

@@ -13,6 +13,12 @@ export const MAIN_OWNER = 0xfffe;
 let registry: DescriptorRegistry | undefined;
 let kernel: LinuxKernel | undefined;
 
+/** A reactor's thread has its kernel already: what else runs there shares it, and is cleaned up with it. */
+export function useThreadKernel(ours: LinuxKernel, descriptors: DescriptorRegistry): void {
+  kernel = ours;
+  registry = descriptors;
+}
+
 /** Throws MillraceError where none of our drivers can run. */
 export function checkPlatform(): void {
   if (process.platform !== 'linux') {

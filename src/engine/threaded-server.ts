@@ -9,6 +9,7 @@ import type { Address } from '../base/address.js';
 import { parseAddress } from '../base/address.js';
 import { type ListenSocket, listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
+import { count } from '../connection/profile.js';
 import { combine, ReactorStats, type ServerStats, serverStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
 import { Acceptor } from './acceptor.js';
@@ -267,7 +268,7 @@ export class ThreadedServer implements Server {
   }
 
   close(options: { deadlineMs?: number } = {}): Promise<void> {
-    const deadlineMs = options.deadlineMs ?? DEADLINE_DEFAULT_MS;
+    const deadlineMs = count(options, 'deadlineMs', DEADLINE_DEFAULT_MS);
     if (this.#closing === undefined) {
       this.#closing = this.#shutDown(deadlineMs);
     } else {

@@ -8,14 +8,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Handler } from '../api.js';
 import { DescriptorRegistry } from '../base/descriptors.js';
 import { LinuxKernel } from '../base/linux-kernel.js';
-import { releaseThreadScratch } from '../base/linux-memory.js';
-import { releaseCachedRegions } from '../base/region-cache.js';
 import { RegionRegistry } from '../base/region-registry.js';
 import { listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
 import { Profile } from '../connection/profile.js';
 import type { Reactor } from '../connection/reactor.js';
-import { releaseCachedSlabs } from '../connection/slabs.js';
 import { ReactorStats } from '../connection/stats.js';
 import { MillraceError, SystemError } from '../errors.js';
 import { createReactor } from './create-reactor.js';
@@ -24,15 +21,18 @@ import { Inbox } from './inbox.js';
 import { loadHandler } from './load-handler.js';
 import { Postbox, PostOffice } from './mail.js';
 import { type FromWorker, recordOf, type ToWorker, type WorkerSetup } from './messages.js';
+import { useThreadKernel } from './thread-kernel.js';
 import { TurnWatch } from './watchdog.js';
 
 const setup = workerData as WorkerSetup;
 const port = parentPort!;
+const registry = DescriptorRegistry.from(setup.descriptors);
 const kernel = new LinuxKernel({
-  registry: DescriptorRegistry.from(setup.descriptors),
+  registry,
   owner: setup.index + 1,
   regions: RegionRegistry.from(setup.regions),
 });
+useThreadKernel(kernel, registry);
 
 function tell(message: FromWorker): void {
   port.postMessage(message);
@@ -111,9 +111,7 @@ async function stop(reactor: Reactor, handler: Handler, deadlineMs: number): Pro
     warn(error instanceof Error ? error : new Error(String(error)));
   }
   const leakedBlocks = reactor.destroy();
-  releaseCachedSlabs(kernel);
-  releaseCachedRegions(kernel);
-  releaseThreadScratch();
+  // Memory is left to the main thread, which frees it when no code of the handler's can hold a view any more.
   tell({ type: 'done', leakedBlocks });
   port.close();
 }

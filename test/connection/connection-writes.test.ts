@@ -95,6 +95,21 @@ describe('write', () => {
     await awaitCondition(() => connection.queuedBytes === 0, 'an empty queue');
     assert.equal(connection.write('y'), 'sent');
   });
+
+  it('that is full is followed by onDrain, also when the queue was never above the high-water mark', async () => {
+    let drains = 0;
+    const onDrain = () => {
+      drains += 1;
+    };
+    const marks = { highWaterMark: 4 * MEGABYTE, lowWaterMark: MEGABYTE, writeQueueMax: MEGABYTE };
+    const { peer, connection } = await openBlocked({ onDrain }, marks);
+    assert.equal(connection.write(Buffer.alloc(MEGABYTE)), 'full');
+    assert.equal(drains, 0);
+    await peer.read(MEGABYTE);
+    await awaitCondition(() => drains > 0, 'onDrain');
+    await awaitCondition(() => connection.queuedBytes === 0, 'an empty queue');
+    assert.equal(drains, 1);
+  });
 });
 
 describe('writev', () => {

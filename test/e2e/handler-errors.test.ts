@@ -257,6 +257,18 @@ describe('a hook that blocks its reactor', () => {
     assert.match(warnings[0]!.message, /Reactor 1 has been in onData/);
   });
 
+  it('does not keep a server open for longer than the shortest deadline, and a grace', async () => {
+    const { server, url } = await createWorld({}, { reactors: 3, blockedAfterMs: 0 });
+    const [zero, one] = (await onePeerEach(url)) as [RawPeer, RawPeer, RawPeer];
+    one.send('hang');
+    const first = server.close({ deadlineMs: 3_600_000 });
+    assert.equal((await zero.readToEnd()).end, 'end');
+    const second = server.close({ deadlineMs: 0 });
+    await settled(Promise.all([first, second, server.closed]), 'the end of the server');
+    const { end } = await one.readToEnd();
+    assert.ok(end === 'end' || end === 'ECONNRESET', end);
+  });
+
   it('is replaced where that is wished: its peers see the end, the others nothing', async () => {
     const { server, url, warnings } = await createWorld(
       {},

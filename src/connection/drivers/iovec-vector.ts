@@ -41,7 +41,7 @@ export class IovecVector implements SendVector {
     words[i] = address % WORD;
     words[i + 1] = (address / WORD) | 0;
     words[i + 2] = byteLength;
-    words[i + 3] = 0;
+    words[i + 3] = (byteLength / WORD) | 0;
     this.count += 1;
     this.byteLength += byteLength;
     return true;

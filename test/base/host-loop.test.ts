@@ -1,0 +1,220 @@
+/** The hooks into the host's loop: doorbells, alarms and deferred calls, and that promises work in what they call. */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { after, describe, it } from 'node:test';
+
+import { EAGAIN } from '../../src/base/errno.js';
+import { HostAlarm, HostDoorbell } from '../../src/base/host-loop.js';
+import { LinuxKernel } from '../../src/base/linux-kernel.js';
+import { awaitCondition, rounds } from '../support/await-condition.js';
+
+const kernel = new LinuxKernel();
+const bell = kernel.eventfd();
+
+after(() => kernel.close(bell));
+
+const pass = (milliseconds: number) =>
+  new Promise<void>((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
+
+/** Runs a module that gets `HostDoorbell`, `HostAlarm` and a kernel; answers its output. Ends when nothing keeps it. */
+function run(body: string): string {
+  const urls = ['host-loop', 'linux-kernel'].map((name) =>
+    JSON.stringify(new URL(`../../src/base/${name}.js`, import.meta.url).href),
+  );
+  const source = `import { HostAlarm, HostDoorbell } from ${urls[0]};
+    import { LinuxKernel } from ${urls[1]};
+    const kernel = new LinuxKernel();
+    ${body}`;
+  const end = spawnSync(process.execPath, ['--input-type=module', '-e', source], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  assert.equal(end.status, 0, `${end.signal} ${end.stderr}`);
+  return end.stdout.trim();
+}
+
+describe('a doorbell', () => {
+  it('rings again and again while its descriptor is readable', async () => {
+    let rings = 0;
+    const doorbell = new HostDoorbell(bell, () => {
+      rings += 1;
+      if (rings === 3) {
+        kernel.drain(bell);
+      }
+    });
+    await rounds(5);
+    assert.equal(rings, 0);
+    kernel.signal(bell);
+    await awaitCondition(() => rings === 3, 'three rings');
+    await rounds(5);
+    assert.equal(rings, 3);
+    doorbell.close();
+  });
+
+  it('is silent between stop and start, which may both be called twice', async () => {
+    let rings = 0;
+    const doorbell = new HostDoorbell(bell, () => {
+      rings += 1;
+      doorbell.stop();
+      doorbell.stop();
+    });
+    kernel.signal(bell);
+    await awaitCondition(() => rings === 1, 'a ring');
+    await rounds(10);
+    assert.equal(rings, 1);
+    doorbell.start();
+    doorbell.start();
+    await awaitCondition(() => rings === 2, 'another ring');
+    doorbell.close();
+    kernel.drain(bell);
+  });
+
+  it('is silent after the close, even one from inside its call', async () => {
+    let rings = 0;
+    const doorbell = new HostDoorbell(bell, () => {
+      rings += 1;
+      doorbell.close();
+    });
+    kernel.signal(bell);
+    await awaitCondition(() => rings === 1, 'a ring');
+    await rounds(10);
+    assert.equal(rings, 1);
+    assert.equal(kernel.drain(bell), 8);
+    const stopped = new HostDoorbell(bell, () => {
+      rings += 1;
+    });
+    stopped.stop();
+    stopped.close();
+    kernel.signal(bell);
+    await rounds(10);
+    assert.deepEqual([rings, kernel.drain(bell), kernel.drain(bell)], [1, 8, -EAGAIN]);
+  });
+
+  it('that is closed takes every call and does nothing', () => {
+    const output = run(`
+      const doorbell = new HostDoorbell(kernel.eventfd(), () => {});
+      doorbell.close();
+      for (const call of ['stop', 'start', 'ref', 'unref', 'close', 'stop', 'start']) doorbell[call]();
+      console.log('alive');`);
+    assert.equal(output, 'alive');
+  });
+
+  it('that asks for a deferred call has its promises kept, though nothing else happens', () => {
+    const output = run(`
+      const fd = kernel.eventfd();
+      const doorbell = new HostDoorbell(fd, () => {
+        kernel.drain(fd);
+        doorbell.stop();
+        kernel.defer(async () => {
+          await undefined;
+          await new Promise((resolve) => queueMicrotask(resolve));
+          doorbell.close();
+          console.log('kept');
+        });
+      });
+      kernel.signal(fd);`);
+    assert.equal(output, 'kept');
+  });
+
+  it('keeps the process alive unless it is told not to', () => {
+    const body = (setup: string) => `
+      const doorbell = new HostDoorbell(kernel.eventfd(), () => {});
+      ${setup}
+      let isLate = false;
+      setTimeout(() => { isLate = true; doorbell.close(); }, 20).unref();
+      process.on('exit', () => console.log(isLate ? 'held' : 'ended'));`;
+    assert.equal(run(body('')), 'held');
+    assert.equal(run(body('doorbell.unref();')), 'ended');
+    assert.equal(run(body('doorbell.unref(); doorbell.ref();')), 'held');
+    assert.equal(run(body('doorbell.unref(); doorbell.stop(); doorbell.start();')), 'ended');
+  });
+});
+
+describe('an alarm', () => {
+  it('rings once, not before its time', async () => {
+    const start = kernel.now();
+    const times: number[] = [];
+    const alarm = new HostAlarm(() => times.push(kernel.now() - start));
+    alarm.ref();
+    alarm.set(4.2);
+    await awaitCondition(() => times.length > 0, 'the alarm');
+    await pass(15);
+    // Node counts from the start of the loop's round: up to 1 ms early is possible, and the caller's business.
+    assert.ok(times.length === 1 && times[0] >= 4, String(times));
+  });
+
+  it('that is set again rings for the last setting alone, earlier or later', async () => {
+    let rings = 0;
+    const alarm = new HostAlarm(() => {
+      rings += 1;
+    });
+    alarm.set(100_000);
+    alarm.set(1);
+    await awaitCondition(() => rings === 1, 'the alarm');
+    alarm.set(1);
+    alarm.set(100_000);
+    await pass(10);
+    assert.equal(rings, 1);
+    alarm.clear();
+    alarm.clear();
+  });
+
+  it('can be set from inside its call, and cleared', async () => {
+    let rings = 0;
+    const alarm = new HostAlarm(() => {
+      rings += 1;
+      if (rings < 3) {
+        alarm.set(0);
+      }
+    });
+    alarm.set(0);
+    await awaitCondition(() => rings === 3, 'three rings');
+    alarm.set(0);
+    alarm.clear();
+    await pass(10);
+    assert.equal(rings, 3);
+  });
+
+  it('takes any delay without a warning: the longest that Node has, at the most', () => {
+    const output = run(`
+      process.on('warning', (warning) => console.log(warning.name));
+      const alarm = new HostAlarm(() => console.log('rang'));
+      alarm.ref();
+      for (const delay of [2 ** 31, 2 ** 40, Number.MAX_VALUE]) alarm.set(delay);
+      setTimeout(() => alarm.clear(), 20);`);
+    assert.equal(output, '');
+  });
+
+  it('keeps the process alive only after ref, in any order with set', () => {
+    const body = (setup: string) => `
+      const alarm = new HostAlarm(() => console.log('rang'));
+      ${setup}`;
+    assert.equal(run(body('alarm.set(5);')), '');
+    assert.equal(run(body('alarm.set(5); alarm.ref();')), 'rang');
+    assert.equal(run(body('alarm.ref(); alarm.set(5);')), 'rang');
+    assert.equal(run(body('alarm.ref(); alarm.set(5); alarm.unref();')), '');
+  });
+});
+
+describe('callbacks', () => {
+  it('see promise jobs of the one before them run', async () => {
+    const notes: string[] = [];
+    const note = (name: string) => () => {
+      notes.push(name);
+      void Promise.resolve().then(() => notes.push(`${name}'s promise`));
+    };
+    kernel.defer(note('first'));
+    kernel.defer(note('second'));
+    await awaitCondition(() => notes.length === 4, 'the calls');
+    const alarms = ['third', 'fourth'].map((name) => new HostAlarm(note(name)));
+    for (const alarm of alarms) {
+      alarm.set(0);
+    }
+    await awaitCondition(() => notes.length === 8, 'the alarms');
+    const names = ['first', 'second', 'third', 'fourth'];
+    assert.deepEqual(notes, names.flatMap((name) => [name, `${name}'s promise`]));
+  });
+});

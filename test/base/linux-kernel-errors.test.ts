@@ -1,0 +1,226 @@
+/** The real kernel's refusals are -errno, for every method, and signals that come in the midst of calls change nothing. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { afterEach, describe, it } from 'node:test';
+import { Worker } from 'node:worker_threads';
+
+import { DescriptorRegistry } from '../../src/base/descriptors.js';
+import * as errno from '../../src/base/errno.js';
+import { EPOLL_EVENT_SIZE } from '../../src/base/layout.js';
+import * as linux from '../../src/base/linux.js';
+import { LinuxKernel } from '../../src/base/linux-kernel.js';
+
+const OWNER = 7;
+const registry = DescriptorRegistry.create(1_024);
+const kernel = new LinuxKernel({ registry, owner: OWNER });
+/** A number that no descriptor has. */
+const CLOSED = 1_000_000;
+const LOOPBACK = new Uint8Array([linux.AF_INET, 0, 0, 0, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+
+afterEach(() => {
+  for (const fd of registry.ownedBy(OWNER)) {
+    kernel.close(fd);
+  }
+});
+
+const tcp = () => kernel.socket(linux.AF_INET, linux.SOCK_STREAM, 0);
+
+describe('a descriptor that is none', () => {
+  it('is EBADF in every call', () => {
+    const region = kernel.allocate(64);
+    const { address } = region;
+    const value = new Uint8Array(4);
+    const calls: Record<string, () => number> = {
+      bind: () => kernel.bind(CLOSED, LOOPBACK),
+      listen: () => kernel.listen(CLOSED, 1),
+      accept: () => kernel.accept(CLOSED),
+      connect: () => kernel.connect(CLOSED, LOOPBACK),
+      receive: () => kernel.receive(CLOSED, region),
+      send: () => kernel.send(CLOSED, value),
+      sendAt: () => kernel.sendAt(CLOSED, address, 1),
+      sendVector: () => kernel.sendVector(CLOSED, region, 1),
+      shutdown: () => kernel.shutdown(CLOSED, linux.SHUT_WR),
+      close: () => kernel.close(CLOSED),
+      setSocketOption: () => kernel.setSocketOption(CLOSED, linux.SOL_SOCKET, linux.SO_SNDBUF, value),
+      getSocketOption: () => kernel.getSocketOption(CLOSED, linux.SOL_SOCKET, linux.SO_TYPE, value),
+      getSocketName: () => kernel.getSocketName(CLOSED, value),
+      getPeerName: () => kernel.getPeerName(CLOSED, value),
+      adopt: () => kernel.adopt(CLOSED),
+      duplicate: () => kernel.duplicate(CLOSED),
+      epollControl: () => kernel.epollControl(CLOSED, linux.EPOLL_CTL_ADD, 0, 0, 0, 0),
+      epollWait: () => kernel.epollWait(CLOSED, region),
+      signal: () => kernel.signal(CLOSED),
+      drain: () => kernel.drain(CLOSED),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      assert.equal(call(), -errno.EBADF, name);
+    }
+    kernel.release(region);
+    assert.equal(registry.count(), 0);
+  });
+});
+
+describe('what cannot be', () => {
+  it('is refused with the system’s own error', () => {
+    const fd = tcp();
+    const region = kernel.allocate(64);
+    assert.equal(kernel.socket(12_345, linux.SOCK_STREAM, 0), -errno.EAFNOSUPPORT);
+    assert.equal(kernel.socket(linux.AF_INET, linux.SOCK_STREAM, 17), -errno.EPROTONOSUPPORT);
+    assert.equal(kernel.bind(fd, LOOPBACK.subarray(0, 8)), -errno.EINVAL);
+    assert.equal(kernel.connect(fd, new Uint8Array(0)), -errno.EINVAL);
+    assert.equal(kernel.accept(fd), -errno.EINVAL);
+    assert.equal(kernel.getPeerName(fd, new Uint8Array(16)), -errno.ENOTCONN);
+    assert.equal(kernel.receive(fd, region), -errno.ENOTCONN);
+    assert.equal(kernel.shutdown(fd, linux.SHUT_WR), -errno.ENOTCONN);
+    assert.equal(kernel.setSocketOption(fd, linux.SOL_SOCKET, 9_999, LOOPBACK), -errno.ENOPROTOOPT);
+    assert.equal(kernel.setSocketOption(fd, linux.SOL_SOCKET, linux.SO_SNDBUF, LOOPBACK.subarray(0, 1)), -errno.EINVAL);
+    assert.equal(kernel.getSocketOption(fd, linux.SOL_SOCKET, 9_999, new Uint8Array(4)), -errno.ENOPROTOOPT);
+    assert.equal(kernel.signal(fd), -errno.EPIPE);
+    assert.equal(kernel.bind(kernel.eventfd(), LOOPBACK), -errno.ENOTSOCK);
+    const epfd = kernel.epollCreate();
+    assert.equal(kernel.epollControl(epfd, linux.EPOLL_CTL_MOD, fd, 1, 0, 0), -errno.ENOENT);
+    assert.equal(kernel.epollControl(epfd, linux.EPOLL_CTL_ADD, epfd, 1, 0, 0), -errno.EINVAL);
+    assert.equal(kernel.epollControl(epfd, linux.EPOLL_CTL_ADD, fd, 1, 0, 0), 0);
+    assert.equal(kernel.epollControl(epfd, linux.EPOLL_CTL_ADD, fd, 1, 0, 0), -errno.EEXIST);
+    assert.equal(kernel.epollWait(epfd, { address: region.address, bytes: Buffer.alloc(0) }), -errno.EINVAL);
+    kernel.release(region);
+  });
+
+  it('does not end the process: a send to a peer that is gone is EPIPE', () => {
+    const listener = tcp();
+    kernel.bind(listener, LOOPBACK);
+    kernel.listen(listener, 1);
+    const name = new Uint8Array(16);
+    kernel.getSocketName(listener, name);
+    const fd = tcp();
+    assert.equal(kernel.connect(fd, name), -errno.EINPROGRESS);
+    kernel.shutdown(fd, linux.SHUT_WR);
+    const region = kernel.allocate(16);
+    region.bytes.writeBigUInt64LE(BigInt(region.address));
+    region.bytes.writeBigUInt64LE(1n, 8);
+    assert.equal(kernel.send(fd, name), -errno.EPIPE);
+    assert.equal(kernel.sendAt(fd, region.address, 1), -errno.EPIPE);
+    assert.equal(kernel.sendVector(fd, region, 1), -errno.EPIPE);
+    kernel.release(region);
+  });
+});
+
+/** Makes everything that has a descriptor, first with some to spare, then with none; prints both answers. */
+const FULL_TABLE = `
+  import { DescriptorRegistry, LinuxKernel } from ARGUMENT;
+  const registry = DescriptorRegistry.create(64);
+  const kernel = new LinuxKernel({ registry, owner: 1 });
+  const listener = kernel.socket(2, 1, 0);
+  kernel.listen(listener, 1);
+  const filler = new LinuxKernel();
+  const taken = [];
+  for (let fd = filler.eventfd(); fd >= 0; fd = filler.eventfd()) taken.push(fd);
+  const answers = [
+    kernel.socket(2, 1, 0),
+    kernel.accept(listener),
+    kernel.duplicate(listener),
+    kernel.reserve(),
+    kernel.epollCreate(),
+    kernel.eventfd(),
+  ];
+  for (const fd of taken) filler.close(fd);
+  console.log(JSON.stringify({ answers, owned: registry.ownedBy(1).length, limit: kernel.descriptorLimit() }));
+`;
+
+describe('a full descriptor table', () => {
+  it('is EMFILE in every call that makes one, and nothing is noted as ours', () => {
+    const exports = ['descriptors', 'linux-kernel'].map((name) => {
+      const url = new URL(`../../src/base/${name}.js`, import.meta.url).href;
+      return `export * from ${JSON.stringify(url)};`;
+    });
+    const source = JSON.stringify(`data:text/javascript,${exports.join('')}`);
+    const output = execFileSync(
+      'sh',
+      ['-c', 'ulimit -n 64; exec "$0" --input-type=module -e "$1"', process.execPath, FULL_TABLE.replace('ARGUMENT', source)],
+      { encoding: 'utf8' },
+    );
+    const answers = new Array(6).fill(-errno.EMFILE);
+    assert.deepEqual(JSON.parse(output), { answers, owned: 1, limit: 64 });
+  });
+});
+
+/** Sends the process one signal after the other from a thread of its own, which takes none. */
+async function underSignals(work: () => void): Promise<number> {
+  let count = 0;
+  const onSignal = () => {
+    count += 1;
+  };
+  process.on('SIGUSR2', onSignal);
+  const stop = new Int32Array(new SharedArrayBuffer(4));
+  const code = `const { workerData, parentPort } = require('node:worker_threads');
+    parentPort.postMessage('started');
+    while (Atomics.load(workerData, 0) === 0) process.kill(${process.pid}, 'SIGUSR2');`;
+  const worker = new Worker(code, { eval: true, workerData: stop });
+  const exited = new Promise((resolve) => worker.once('exit', resolve));
+  await new Promise((resolve) => worker.once('message', resolve));
+  try {
+    work();
+  } finally {
+    Atomics.store(stop, 0, 1);
+    await exited;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    process.off('SIGUSR2', onSignal);
+  }
+  return count;
+}
+
+describe('signals in the midst of calls', () => {
+  it('never surface as EINTR, and no byte, connection or event is lost', async () => {
+    const epfd = kernel.epollCreate();
+    const events = kernel.allocate(EPOLL_EVENT_SIZE * 8);
+    const region = kernel.allocate(65_536);
+    const answers = new Set<number>();
+    let sent = 0;
+    let received = 0;
+    const note = (n: number) => {
+      answers.add(n < 0 ? n : 0);
+      return Math.max(n, 0);
+    };
+    const take = (fd: number) => {
+      const n = kernel.receive(fd, region);
+      return n === -errno.EAGAIN ? 0 : note(n);
+    };
+    const signals = await underSignals(() => {
+      for (let i = 0; i < 300; i += 1) {
+        const listener = tcp();
+        note(kernel.bind(listener, LOOPBACK));
+        note(kernel.listen(listener, 4));
+        const name = new Uint8Array(16);
+        note(kernel.getSocketName(listener, name));
+        const fd = tcp();
+        note(kernel.connect(fd, name));
+        // On the loopback a packet may be on its way when the call returns.
+        let peer = -errno.EAGAIN;
+        while (peer === -errno.EAGAIN) {
+          peer = kernel.accept(listener);
+        }
+        note(peer);
+        note(kernel.epollControl(epfd, linux.EPOLL_CTL_ADD, peer, linux.EPOLLIN, peer, 0));
+        for (let j = 0; j < 20; j += 1) {
+          sent += note(kernel.sendAt(fd, region.address, 1_000));
+          sent += note(kernel.send(fd, region.bytes.subarray(0, 1_000)));
+          note(kernel.epollWait(epfd, events));
+          received += take(peer);
+        }
+        while (received < sent) {
+          received += take(peer);
+        }
+        for (const each of [fd, peer, listener]) {
+          note(kernel.close(each));
+        }
+      }
+    });
+    kernel.release(events);
+    kernel.release(region);
+    assert.ok(signals > 10, `${signals} signals`);
+    assert.deepEqual([...answers].sort(), [-errno.EINPROGRESS, 0]);
+    assert.deepEqual([sent, received], [300 * 20 * 2_000, sent]);
+    assert.equal(registry.count(), 1);
+  });
+});

@@ -1,0 +1,55 @@
+/** cli/doctor: runs here, and tells of this machine. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import type { Finding } from '../../src/cli/finding.js';
+import { runCommand, SpawnedProgram } from '../support/spawned-program.js';
+
+test('every line has a level, and the last one says that it can serve', async (t) => {
+  const { code, stdout, stderr } = await runCommand(t, ['doctor']);
+  const lines = stdout.trimEnd().split('\n');
+  for (const line of lines.slice(0, -1)) {
+    assert.match(line, /^(ok|note|warn) {2,}\S|^ {6}(why: |do: {2})\S/);
+  }
+  assert.match(lines.at(-1)!, /^millrace can serve here/);
+  assert.match(stdout, /^ok {4}driver epoll /m);
+  assert.match(stdout, /^ok {4}echo through millrace .* bytes over loopback TCP and back in /m);
+  assert.match(stdout, /descriptors \(RLIMIT_NOFILE\)/);
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+});
+
+test('--json has the same findings as data', async (t) => {
+  const { code, stdout } = await runCommand(t, ['doctor', '--json']);
+  const report = JSON.parse(stdout) as { canServe: boolean; findings: Finding[] };
+  assert.equal(report.canServe, true);
+  assert.equal(code, 0);
+  for (const { name, level, value, why } of report.findings) {
+    assert.ok(['ok', 'note', 'warn'].includes(level), name);
+    assert.notEqual(value, '');
+    assert.notEqual(why, '');
+  }
+});
+
+test('without the FFI package it says so, and how to get it, and exits with 1', async (t) => {
+  // A loader that does not find the package, as after an installation without optional dependencies.
+  const source = `export async function resolve(specifier, context, next) {
+    if (specifier === 'koffi') throw new Error('Cannot find the native Koffi module');
+    return next(specifier, context);
+  }`;
+  const loader = `data:text/javascript,${encodeURIComponent(source)}`;
+  const register = `data:text/javascript,${encodeURIComponent(
+    `import { register } from 'node:module'; register(${JSON.stringify(loader)});`,
+  )}`;
+  const args = ['--import', register, 'dist/cli/main.js'];
+  const doctor = new SpawnedProgram(t, process.execPath, [...args, 'doctor'], {});
+  const { code, stdout, stderr } = await doctor.ended();
+  assert.match(stdout, /^fail {2}FFI \(koffi\) +Cannot find the native Koffi module/m);
+  assert.match(stdout, /^ {6}do: {2}npm install --include=optional koffi/m);
+  assert.match(stdout, /^millrace cannot serve here: FFI \(koffi\)\n/m);
+  assert.deepEqual({ code, stderr }, { code: 1, stderr: '' });
+  const echo = new SpawnedProgram(t, process.execPath, [...args, 'echo'], {});
+  const failed = await echo.ended();
+  assert.match(failed.stderr, /^millrace: [^\n]*Koffi[^\n]*\n$/);
+  assert.equal(failed.code, 1);
+});
