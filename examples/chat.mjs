@@ -69,7 +69,8 @@ function tooLong(connection) {
   return 'close';
 }
 
-async function main() {
+// Not in the threads, and not for `millrace run examples/chat.mjs`: these want the handler alone.
+if (isMainThread && process.argv[1] === import.meta.filename) {
   const server = await serve({
     listen: process.argv[2] ?? 'tcp://127.0.0.1:9001',
     handler: new URL(import.meta.url),
@@ -80,7 +81,3 @@ async function main() {
   console.log(`chat: listening on ${server.addresses.join(', ')}`);
   closeOnSignals(server);
 }
-
-// The threads, and `millrace run examples/chat.mjs`, want the handler alone. Not awaited: with one reactor this module
-// would be imported again by itself, and wait for its own end.
-if (isMainThread && process.argv[1] === import.meta.filename) void main();

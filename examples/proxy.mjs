@@ -56,7 +56,8 @@ export function handler(target) {
   };
 }
 
-async function main() {
+// Not in the threads, which want the handler alone.
+if (isMainThread && process.argv[1] === import.meta.filename) {
   const [listen = 'tcp://127.0.0.1:9003', target = 'tcp://127.0.0.1:9000'] = process.argv.slice(2);
   const server = await serve({
     ...options,
@@ -68,6 +69,3 @@ async function main() {
   console.log(`proxy: listening on ${server.addresses.join(', ')}, passes on to ${target}`);
   closeOnSignals(server);
 }
-
-// The threads want the handler alone. Not awaited: with one reactor this module would import itself and wait for that.
-if (isMainThread && process.argv[1] === import.meta.filename) void main();

@@ -9,6 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { ensureBuilt, ensureInstalled, ensureTestBuilt } from './setup.mjs';
 import { describeEnd, note, runTool, ToolError } from './tool.mjs';
 
+const TSC = 'node_modules/typescript/bin/tsc';
 const BIOME = 'node_modules/@biomejs/biome/bin/biome';
 
 await runTool(() => {
@@ -16,6 +17,7 @@ await runTool(() => {
   // Compiling checks the types of src, test and bench, and the tests need its output anyway.
   step('types', ensureBuilt);
   step('types of tests', ensureTestBuilt);
+  step('types of examples', () => runNode([TSC, '-p', 'tsconfig.examples.json']));
   step('lint', () => runNode([BIOME, 'lint', '--error-on-warnings', '.']));
   step('format', () => runNode([BIOME, 'format', '.']));
   step('tidy', () => runNode(['tools/tidy.mjs']));

@@ -77,6 +77,9 @@ export const Counter = {
   adopted: 30,
   /** Times that a peer had to wait since the memory for unread bytes was used up. */
   refusedMemory: 31,
+  /** Gauges of the mailbox: letters that wait after a turn, and the most that ever did. */
+  mailboxDepth: 32,
+  mailboxDepthMax: 33,
 } as const;
 
 export type CounterName = keyof typeof Counter;

@@ -75,7 +75,9 @@ export function destroyFailed(
 ): void {
   const isReset = errno === ECONNRESET || errno === EPIPE;
   if ((state.table.flags[slot] & (CLOSING | SEND_ENDED)) !== (CLOSING | SEND_ENDED)) {
-    const error = new SystemError(syscall, errno, state.connections[slot]?.remoteAddress);
+    // After a reset the system does not know the address any more: then it is there only if it was asked for before.
+    const address = state.connections[slot]?.remoteAddress || undefined;
+    const error = new SystemError(syscall, errno, address);
     replaceReason(state, slot, isReset ? 'reset' : 'error', error);
   }
   // Else all of ours was handed over and we only waited for the peer's FIN: a reset says the same.

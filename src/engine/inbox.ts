@@ -44,6 +44,8 @@ export class Inbox {
     const n = this.#mailbox.drain(BUDGET, this.#handle);
     if (n > 0) {
       reactor.stats.add(Counter.mailboxMessages, n);
+      reactor.stats.set(Counter.mailboxDepth, this.#mailbox.depth);
+      reactor.stats.set(Counter.mailboxDepthMax, this.#mailbox.highWater);
     }
     return n === BUDGET;
   }

@@ -3,8 +3,10 @@
  * from the server's `data`.
  */
 
+import { realpathSync } from 'node:fs';
 import { resolve as resolvePath } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
 
 import type { Handler } from '../api.js';
 import { checkHandler } from '../connection/profile.js';
@@ -16,6 +18,22 @@ export function moduleUrl(module: URL | string): string {
     return module.href;
   }
   return /^(file|data|node):/.test(module) ? module : pathToFileURL(resolvePath(module)).href;
+}
+
+/**
+ * Whether the module is the file that the program was started with. While that waits for `serve` at its top level, an
+ * import of it in this thread would wait for it in turn: Node gives up with exit code 13.
+ */
+export function isMainFile(url: string): boolean {
+  const path = process.argv[1];
+  if (!isMainThread || path === undefined) {
+    return false;
+  }
+  try {
+    return pathToFileURL(realpathSync(path)).href === url;
+  } catch {
+    return false;
+  }
 }
 
 export async function loadHandler(url: string, data: unknown): Promise<Handler> {

@@ -47,10 +47,8 @@ export class LocalServer implements Server {
     this.#pending = new SharedArrayBuffer(4);
     this.#wakeDescriptor = takeWakeDescriptor(kernel);
     const pending = new Int32Array(this.#pending);
-    this.#office = new PostOffice(
-      [new Postbox(kernel, this.#mailbox, this.#wakeDescriptor, pending)],
-      0,
-    );
+    const boxes = [new Postbox(kernel, this.#mailbox, this.#wakeDescriptor, pending)];
+    this.#office = new PostOffice(boxes, -1);
     const inbox = new Inbox(this.#mailbox, pending, this.#profile);
     this.#reactor = createReactor({
       index: 0,
@@ -58,7 +56,7 @@ export class LocalServer implements Server {
       handler,
       settings: settings.reactor,
       stats: this.#stats,
-      peers: this.#office,
+      peers: new PostOffice(boxes, 0),
       inbox: (reactor) => inbox.drain(reactor),
       wakeDescriptor: this.#wakeDescriptor,
       onTurn: () => {},
@@ -116,25 +114,22 @@ export class LocalServer implements Server {
     return this.#office.broadcast(bytes);
   }
 
-  execute(index: number, task: string, argument?: unknown): Promise<unknown> {
+  /** Cloned both ways, as between threads; and never from within a call or hook of the user's. */
+  async execute(index: number, task: string, argument?: unknown): Promise<unknown> {
     if (index !== 0) {
-      return Promise.reject(new RangeError(`Expected reactor 0, got ${index}`));
+      throw new RangeError(`Expected reactor 0, got ${index}`);
     }
     if (this.#closing !== undefined) {
-      return Promise.reject(new MillraceError('ERR_CLOSED', 'The server is closed'));
+      throw new MillraceError('ERR_CLOSED', 'The server is closed');
     }
     const { tasks } = this.#handler;
     const found = tasks === undefined ? undefined : Object.getOwnPropertyDescriptor(tasks, task);
     if (typeof found?.value !== 'function') {
-      return Promise.reject(new MillraceError('ERR_NO_TASK', `The handler has no task ${task}`));
+      throw new MillraceError('ERR_NO_TASK', `The handler has no task ${task}`);
     }
-    return new Promise((resolve, reject) => {
-      this.#reactor.execute((reactor) => {
-        Promise.resolve()
-          .then(() => found.value.call(tasks, reactor, argument))
-          .then(resolve, reject);
-      });
-    });
+    const copy = structuredClone(argument);
+    await Promise.resolve();
+    return structuredClone(await found.value.call(tasks, this.#reactor, copy));
   }
 
   async executeAll(task: string, argument?: unknown): Promise<unknown[]> {

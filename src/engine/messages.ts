@@ -59,16 +59,22 @@ export interface ErrorRecord {
 
 export function recordOf(thrown: unknown): ErrorRecord {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-  const { code, errno, syscall, address } = error as Partial<SystemError>;
+  const { name, message, stack, code, errno, syscall, address } = error as Error &
+    Partial<SystemError>;
   return {
-    name: error.name,
-    message: error.message,
-    stack: error.stack,
-    code,
-    errno,
-    syscall,
-    address,
+    name: plain(name) ?? 'Error',
+    message: plain(message) ?? '',
+    stack: plain(stack),
+    code: plain(code),
+    errno: plain(errno),
+    syscall: plain(syscall),
+    address: plain(address),
   };
+}
+
+/** Programs hang anything on their errors: what is no text and no number may not be cloneable, and is left out. */
+function plain<Value>(value: Value): Value | undefined {
+  return typeof value === 'string' || typeof value === 'number' ? value : undefined;
 }
 
 export function errorOf(record: ErrorRecord): Error {

@@ -170,6 +170,8 @@ export class ReactorThread {
         return;
       case 'failed':
         this.#lastError = errorOf(message.error);
+        // The reactor, or what onBoot has started, would keep it.
+        void this.#worker?.terminate();
         return;
       case 'warning':
         events.onWarning(errorOf(message.error));

@@ -1,7 +1,7 @@
 /** `serve`: the way in. Chooses the shape of the server and starts it. */
 
 import type { Handler, ServeOptions, Server } from '../api.js';
-import { loadHandler, moduleUrl } from './load-handler.js';
+import { isMainFile, loadHandler, moduleUrl } from './load-handler.js';
 import { LocalServer } from './local-server.js';
 import { resolveListen } from './resolve-listen.js';
 import { isModule, readSettings } from './settings.js';
@@ -12,7 +12,7 @@ import { ThreadedServer } from './threaded-server.js';
  * Starts a server. Resolves when it listens; `server.addresses` has the real ports.
  *
  * A handler object runs in the calling thread. A handler module (a URL or a path) runs in `reactors` threads, or, with
- * one reactor, in the calling thread too.
+ * one reactor, in the calling thread too, unless it is the program's main file.
  *
  * @throws TypeError, RangeError for options that make no sense; SystemError when the system refuses, such as
  *   EADDRINUSE; MillraceError ERR_PLATFORM where there is no driver, ERR_HANDLER_MODULE for a bad module.
@@ -23,7 +23,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const settings = readSettings(options, kernel.descriptorLimit());
   const addresses = await resolveListen(settings.addresses);
   const server =
-    settings.reactors > 1
+    settings.reactors > 1 || isMainModule(options)
       ? new ThreadedServer(options, settings)
       : new LocalServer(await handlerOf(options), settings);
   await server.start(addresses);
@@ -37,6 +37,10 @@ export async function serve(options: ServeOptions): Promise<Server> {
     }
   }
   return server;
+}
+
+function isMainModule({ handler }: ServeOptions): boolean {
+  return isModule(handler) && isMainFile(moduleUrl(handler));
 }
 
 async function handlerOf(options: ServeOptions): Promise<Handler> {

@@ -98,7 +98,7 @@ describe('the write timeout', () => {
     assert.equal(closing(), 'close write');
   });
 
-  it('counts from the write, also while it is corked', async () => {
+  it('of corked bytes counts from their write, not from an earlier one', async () => {
     const { connection } = await open({ writeTimeoutMs: 500, idleTimeoutMs: 10_000 });
     await rig.pass(2_000);
     connection.cork();

@@ -10,11 +10,12 @@ import { after, before, describe, it } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
 import type { Random } from '../sim/random.js';
+import type { EchoData } from '../support/handlers/echo.js';
 import { METHODS, type Method } from '../support/handlers/echo-methods.js';
 import { noiseAt, noiseHash, randomCuts, randomOf } from '../support/noise.js';
 import type { RawClient } from '../support/raw-client.js';
 import type { WriteAnswer, WriteOrder } from '../support/remote-writer.js';
-import { type Caller, KINDS, ONE, SHAPES, Stage } from '../support/stage.js';
+import { type Caller, KINDS, SHAPES, Stage } from '../support/stage.js';
 import { pauseFor, within } from '../support/until.js';
 
 const ECHOES = METHODS.filter((method) => method !== 'report');
@@ -25,6 +26,7 @@ const AT_ONCE: readonly Method[] = ['write', 'writev', 'writeOwned', 'corked', '
 const OPTIONS = { writeQueueMax: 16 * 1024 * 1024 };
 const LARGEST = 4 * 1024 * 1024;
 
+const ONE_GATHERED = { name: 'one reactor, with onBeforeWrite', reactors: 1, reusePort: false };
 const ONE_PORT = { name: 'one reactor, reuse-port', reactors: 1, reusePort: true };
 
 interface Stream {
@@ -87,13 +89,14 @@ async function echoOne(
   await expectEnd(client);
 }
 
-for (const shape of [...SHAPES, ONE_PORT]) {
+for (const shape of [...SHAPES, ONE_PORT, ONE_GATHERED]) {
   describe(`echo on ${shape.name}`, () => {
+    const data: EchoData = { beforeWrite: shape === ONE_GATHERED };
     let stage: Stage;
     let writer: Worker;
 
     before(async () => {
-      stage = await Stage.open(shape, 'echo', OPTIONS);
+      stage = await Stage.open(shape, 'echo', OPTIONS, data);
       writer = new Worker(new URL('../support/remote-writer.js', import.meta.url), {
         workerData: stage.server.remoteHandle(),
       });
@@ -194,14 +197,15 @@ for (const shape of [...SHAPES, ONE_PORT]) {
       writer.postMessage('exit');
       await once(writer, 'exit');
       for (const answer of await stage.server.executeAll('owned')) {
-        const { owned, freed } = answer as { owned: number; freed: number };
-        assert.ok(owned > 0);
+        const { owned, freed, gathered } = answer as Record<string, number>;
+        assert.ok(owned! > 0);
         assert.equal(freed, owned);
+        assert.equal(gathered! > 0, shape === ONE_GATHERED);
       }
       const { opened, codes } = await stage.end();
       assert.equal(opened, KINDS.length * (ECHOES.length + 2) * 4);
       assert.deepEqual(codes, { ended: opened });
-      if (shape !== ONE && shape !== ONE_PORT) {
+      if (shape.reactors > 1) {
         assertSpread(stage);
       }
     });

@@ -42,7 +42,10 @@ async function send({ client }: Caller): Promise<void> {
 
 async function expectStream({ client }: Caller): Promise<void> {
   const hash = createHash('sha256');
-  const total = await within('the stream', client.drain((bytes) => hash.update(bytes)));
+  const total = await within(
+    'the stream',
+    client.drain((bytes) => hash.update(bytes)),
+  );
   assert.equal(total, STREAM);
   assert.equal(hash.digest('hex'), noiseHash(SEED, STREAM));
 }
@@ -107,10 +110,34 @@ for (const shape of SHAPES) {
           assert.equal((await stage.closeOf(sink.id)).code, 'reset');
           // The handler closes the source: it is read to its end, and dropped.
           await within('the source can send everything', sending);
-          await within('our end', source.client.drain(() => {}));
+          await within(
+            'our end',
+            source.client.drain(() => {}),
+          );
           source.client.close();
           assert.equal((await stage.closeOf(source.id)).code, 'closed');
           await stage.end();
+        });
+      });
+
+      it('a held source does not hold up the close of the server', async () => {
+        await onStage(Stage.open(shape, 'pair', OPTIONS, { pull }), async (stage) => {
+          const { source, sink } = await callPair(stage);
+          const sending = send(source).catch(() => {});
+          await untilHeld(stage, source, sink);
+          const closing = stage.server.close({ deadlineMs: NEVER_MS });
+          const total = await within(
+            'what was queued',
+            sink.client.drain(() => {}),
+          );
+          assert.ok(total > 0 && total < STREAM);
+          sink.client.close();
+          await within(
+            'our end',
+            source.client.drain(() => {}),
+          );
+          await within('the rest of the source', sending);
+          await within('the server closes', closing);
         });
       });
 
@@ -123,7 +150,10 @@ for (const shape of SHAPES) {
           await sending;
           assert.equal((await stage.closeOf(source.id)).code, 'reset');
           // The handler closes the sink: what was queued still arrives.
-          const total = await within('the rest', sink.client.drain(() => {}));
+          const total = await within(
+            'the rest',
+            sink.client.drain(() => {}),
+          );
           assert.ok(total > 0);
           sink.client.close();
           assert.equal((await stage.closeOf(sink.id)).code, 'closed');

@@ -121,7 +121,10 @@ describe('a proxy whose back end is gone', () => {
         const sending = send(client, 1, STREAM).catch(() => {});
         await served.read(1_000_000);
         served.reset();
-        await within('our end', client.drain(() => {}).catch(() => {}));
+        await within(
+          'our end',
+          client.drain(() => {}).catch(() => {}),
+        );
         await within('the sending ends', sending);
         client.close();
         await stage.end();

@@ -11,7 +11,7 @@ import { encodeOrder, type Level, type Pace, SEED } from '../support/handlers/fi
 import { noiseAt, noiseHash } from '../support/noise.js';
 import { HELLO_BYTES } from '../support/observed.js';
 import type { RawOptions } from '../support/raw-client.js';
-import { type Caller, ONE, onStage, type Shape, SHAPES, Stage } from '../support/stage.js';
+import { type Caller, ONE, onStage, SHAPES, type Shape, Stage } from '../support/stage.js';
 import { untilAnswer, within } from '../support/until.js';
 
 const STREAM = 4 * 1024 * 1024;
@@ -56,7 +56,10 @@ async function untilWaiting(stage: Stage, caller: Caller): Promise<Level> {
 
 async function expectStream({ client }: Caller): Promise<void> {
   const hash = createHash('sha256');
-  const total = await within('the rest of the stream', client.drain((bytes) => hash.update(bytes)));
+  const total = await within(
+    'the rest of the stream',
+    client.drain((bytes) => hash.update(bytes)),
+  );
   assert.equal(total, STREAM);
   assert.equal(hash.digest('hex'), noiseHash(SEED, STREAM));
 }
@@ -114,7 +117,10 @@ for (const shape of SHAPES) {
         for (const { client, id } of slow) {
           const { code, unsentBytes, bytesSent } = await stage.closeOf(id);
           assert.equal(code, 'overflow');
-          assert.ok(unsentBytes > CAP - PIECE && unsentBytes <= CAP, `${unsentBytes} bytes were unsent`);
+          assert.ok(
+            unsentBytes > CAP - PIECE && unsentBytes <= CAP,
+            `${unsentBytes} bytes were unsent`,
+          );
           assert.ok(bytesSent + unsentBytes < STREAM + HELLO_BYTES);
           await within('the reset', client.readToReset());
         }

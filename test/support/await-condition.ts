@@ -27,7 +27,7 @@ export async function awaitCondition(
 
 /** The promise's outcome, unless it hangs. */
 export async function settled<Value>(
-  promise: Promise<Value>,
+  promise: PromiseLike<Value>,
   what: string,
   guardMs: number = GUARD_MS,
 ): Promise<Value> {

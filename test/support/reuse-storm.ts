@@ -10,9 +10,16 @@ import { Worker } from 'node:worker_threads';
 import { EAGAIN, ECONNRESET, EPIPE } from '../../src/base/errno.js';
 import type { SystemError } from '../../src/errors.js';
 import type { Random } from '../sim/random.js';
-import { encodeRecord, encodeRequest, NONCE_BYTES, RECORD_BYTES, STRAY, type Wish } from './handlers/nonce-layout.js';
-import { HELLO_BYTES } from './observed.js';
+import {
+  encodeRecord,
+  encodeRequest,
+  NONCE_BYTES,
+  RECORD_BYTES,
+  STRAY,
+  type Wish,
+} from './handlers/nonce-layout.js';
 import { randomOf } from './noise.js';
+import { HELLO_BYTES } from './observed.js';
 import { RawClient } from './raw-client.js';
 import { type Kind, onStage, type Shape, Stage } from './stage.js';
 import type { StrayAnswer, StrayOrder } from './stray-writer.js';
@@ -21,7 +28,6 @@ import { nextRound, within } from './until.js';
 /** Peers at once. */
 const LANES = 24;
 const RING = 512;
-/** Reset connections leave no TIME_WAIT; those that end in order take a port for a minute, of which there are 28,000. */
 const KINDS: readonly Kind[] = ['tcp4', 'tcp6', 'unix', 'unix-abstract'];
 
 /** What the peer does, or makes the server do. */

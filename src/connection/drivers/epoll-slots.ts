@@ -89,16 +89,16 @@ export class EpollSlots {
     }
   }
 
-  /** Ends an activity of slots of one kind. */
+  /** Ends an activity of slots of one kind. A stream that never received is registered now, for its errors. */
   stop(slot: number, kind: number, flag: number): void {
     if (this.kinds[slot] === kind) {
       this.flags[slot] &= ~flag;
-      this.sync(slot);
+      this.sync(slot, kind === STREAM);
     }
   }
 
   /** Brings the registration in line with what the slot does. 0 or -errno. */
-  sync(slot: number): number {
+  sync(slot: number, forErrors = false): number {
     const flags = this.flags[slot];
     if ((flags & FAILED) !== 0) {
       return 0;
@@ -111,7 +111,7 @@ export class EpollSlots {
       mask |= EPOLLOUT;
     }
     const registered = (flags & REGISTERED) !== 0;
-    if (registered ? mask === this.#masks[slot] : mask === 0) {
+    if (registered ? mask === this.#masks[slot] : mask === 0 && !forErrors) {
       return 0;
     }
     this.#masks[slot] = mask;

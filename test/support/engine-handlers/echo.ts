@@ -1,4 +1,4 @@
-/** Echoes, and does what its tasks say: all of them for tests of the engine. */
+/** Greets with its reactor's index if asked to, echoes, and does what its tasks say: for tests of the engine. */
 
 import { readFileSync } from 'node:fs';
 import { threadId } from 'node:worker_threads';
@@ -17,8 +17,32 @@ function fillHeap(): never {
   }
 }
 
-export default function createHandler(): Handler {
+export interface EchoData {
+  readonly greets?: boolean;
+  /** This reactor's boot fails. */
+  readonly failingBoot?: number;
+}
+
+export interface Letter {
+  readonly text: string;
+  readonly from: number;
+}
+
+export default function createHandler({ greets, failingBoot }: EchoData = {}): Handler {
+  const letters: Letter[] = [];
   return {
+    async onBoot({ index }) {
+      if (index === failingBoot) {
+        await Promise.resolve();
+        throw new RangeError(`no boot of ${index}`);
+      }
+    },
+    onOpen(connection) {
+      if (greets === true) {
+        connection.write(`${connection.reactor.index}`);
+      }
+    },
+    onMessage: (_reactor, bytes, from) => void letters.push({ text: bytes.toString(), from }),
     onData: (connection, bytes) => void connection.write(bytes),
     tasks: {
       index: ({ index }: Reactor) => index,
@@ -34,6 +58,20 @@ export default function createHandler(): Handler {
         throw Object.assign(new Error(message), { code: 'ECODE' });
       },
       unclonable: () => () => {},
+      letters: () => letters,
+      post: (reactor: Reactor, { to, text }: { to: number; text: string }) =>
+        reactor.post(to, Buffer.from(text)),
+      broadcast: (reactor: Reactor, text: string) => reactor.broadcast(Buffer.from(text)),
+      change(_reactor: Reactor, list: number[]) {
+        list.push(0);
+        return list;
+      },
+      never: () => new Promise(() => {}),
+      throwLater(_reactor: Reactor, message: string) {
+        setTimeout(() => {
+          throw new Error(message);
+        });
+      },
       exit: (_reactor: Reactor, code: number) => process.exit(code),
       fillHeap,
       block(_reactor: Reactor, milliseconds: number) {

@@ -11,10 +11,13 @@ export const ENDINGS = [
   'close later',
   /** Write corked, and close without uncorking. */
   'close corked',
+  /** Give away thousands of small arrays, more than one call to the kernel takes, and close. */
+  'close pieces',
   /** Write, pause reading, close in another turn. */
   'close paused',
   /** Write, then `end`. */
   'end',
+  /** Give away an array, abort. */
   'abort',
   /** Write, pause reading; whoever else closes it. */
   'paused',

@@ -14,6 +14,9 @@ interface Context {
   ending: Ending | undefined;
 }
 
+/** Too large to be copied, and so small that 8 MiB of them are more than IOV_MAX. */
+const PIECE_BYTES = 2_500;
+
 /** Arrays given away, and given back. */
 let owned = 0;
 let freed = 0;
@@ -61,12 +64,7 @@ function carryOut(connection: Connection, ending: Ending, output: Buffer): Actio
       connection.close();
       break;
     case 'action':
-      owned += 1;
-      demand(
-        connection.writeOwned(output, () => {
-          freed += 1;
-        }),
-      );
+      giveAway(connection, output);
       return 'close';
     case 'close later': {
       const half = output.byteLength >> 1;
@@ -79,6 +77,14 @@ function carryOut(connection: Connection, ending: Ending, output: Buffer): Actio
       demand(connection.write(output));
       connection.close();
       break;
+    case 'close pieces':
+      connection.cork();
+      for (let at = 0; at < output.byteLength; at += PIECE_BYTES) {
+        giveAway(connection, output.subarray(at, at + PIECE_BYTES));
+      }
+      connection.uncork();
+      connection.close();
+      break;
     case 'close paused':
       demand(connection.write(output));
       connection.pause();
@@ -89,7 +95,7 @@ function carryOut(connection: Connection, ending: Ending, output: Buffer): Actio
       connection.end();
       break;
     case 'abort':
-      demand(connection.write(output));
+      giveAway(connection, output);
       connection.abort();
       break;
     case 'paused':
@@ -99,6 +105,15 @@ function carryOut(connection: Connection, ending: Ending, output: Buffer): Actio
     default:
   }
   return 'none';
+}
+
+function giveAway(connection: Connection, bytes: Buffer): void {
+  owned += 1;
+  demand(
+    connection.writeOwned(bytes, () => {
+      freed += 1;
+    }),
+  );
 }
 
 function demand(result: WriteResult): void {

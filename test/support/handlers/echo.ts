@@ -23,10 +23,20 @@ let freed = 0;
 /** Letters that another reactor could not take yet, in order. */
 const outbox: { index: number; letter: Buffer }[] = [];
 
-export function handler(): Handler {
+export interface EchoData {
+  /** Have the hook before writes, which makes all of them gathered. */
+  readonly beforeWrite?: boolean;
+}
+
+export function handler({ beforeWrite }: EchoData): Handler {
   owned = 0;
   freed = 0;
+  let gathered = 0;
+  const onBeforeWrite = (connection: Connection) => {
+    gathered += connection.queuedBytes;
+  };
   return observed({
+    ...(beforeWrite === true ? { onBeforeWrite } : {}),
     onOpen(connection) {
       const context: Context = {
         method: undefined,
@@ -55,7 +65,7 @@ export function handler(): Handler {
       demand(reactor.write(id, letter.subarray(8)), 'reactor.write');
     },
     tasks: {
-      owned: () => ({ owned, freed }),
+      owned: () => ({ owned, freed, gathered }),
       received: (reactor: Reactor, id: number) => {
         const context = reactor.find(id)!.context as Context;
         return { byteLength: context.byteLength, sha256: context.hash.copy().digest('hex') };

@@ -102,12 +102,10 @@ function pump(connection: Connection, context: Context): void {
     if (result === 'closed') {
       return;
     }
-    if (result === 'full' || (result === 'queued' && context.pace === 'until marked')) {
-      // Below the mark no drain will be reported.
-      context.isWaiting = connection.queuedBytes > MARK;
-      if (context.isWaiting) {
-        return;
-      }
+    const isMarked = context.pace === 'until marked' && connection.queuedBytes > MARK;
+    if (result === 'full' || isMarked) {
+      context.isWaiting = true;
+      return;
     }
   }
   connection.end();

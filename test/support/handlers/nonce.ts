@@ -88,7 +88,16 @@ function useStale(connection: Connection, report: StaleReport): void {
   connection.setReadTimeout(1);
   connection.setWriteTimeout(1);
   connection.setIdleTimeout(1);
-  for (const call of ['cork', 'uncork', 'pause', 'resume', 'wake', 'end', 'close', 'abort'] as const) {
+  for (const call of [
+    'cork',
+    'uncork',
+    'pause',
+    'resume',
+    'wake',
+    'end',
+    'close',
+    'abort',
+  ] as const) {
     connection[call]();
   }
   const refuse = (value: boolean) => {

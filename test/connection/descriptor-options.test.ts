@@ -1,0 +1,69 @@
+/** Socket options of connections: those of the profile, and warnings for what the system refuses. */
+
+import assert from 'node:assert/strict';
+import { afterEach, it } from 'node:test';
+
+import { ENOPROTOOPT } from '../../src/base/errno.js';
+import { AF_INET, AF_INET6, AF_UNIX } from '../../src/base/linux.js';
+import { applyProfile, compiledFor } from '../../src/connection/descriptor-options.js';
+import { Profile } from '../../src/connection/profile.js';
+import type { ReactorState } from '../../src/connection/reactor-state.js';
+import type { SystemError } from '../../src/errors.js';
+import { LinuxRig } from '../support/reactor-rig.js';
+
+let rig: LinuxRig | undefined;
+
+afterEach(async () => {
+  await rig?.close();
+  rig = undefined;
+});
+
+it('a profile is encoded once for each family and use', () => {
+  const profile = new Profile({}, { sendBufferBytes: 5_000 });
+  const other = new Profile({}, { sendBufferBytes: 5_000 });
+  const accepted = compiledFor(profile, AF_INET, 'accepted');
+  assert.equal(compiledFor(profile, AF_INET, 'accepted'), accepted);
+  assert.equal(compiledFor(profile, AF_INET6, 'accepted'), accepted);
+  assert.notEqual(compiledFor(profile, AF_INET, 'connecting'), accepted);
+  assert.notEqual(compiledFor(profile, AF_UNIX, 'accepted'), accepted);
+  assert.notEqual(compiledFor(other, AF_INET, 'accepted'), accepted);
+});
+
+it('accepted connections have the options of their listener', async () => {
+  const keepAlive = { idleSeconds: 11, intervalSeconds: 12, count: 3 };
+  rig = LinuxRig.open({}, { noDelay: false, keepAlive, userTimeoutMs: 4_321, lingerSeconds: 7 });
+  const { connection } = await rig.connect();
+  assert.equal(connection.getOption('noDelay'), false);
+  assert.deepEqual(connection.getOption('keepAlive'), keepAlive);
+  assert.equal(connection.getOption('userTimeoutMs'), 4_321);
+  assert.equal(connection.getOption('lingerSeconds'), 7);
+  connection.setOption('lingerSeconds', null);
+  assert.deepEqual(rig.warnings, []);
+});
+
+it('noDelay is on by default, and costs a Unix socket nothing', async () => {
+  rig = LinuxRig.open({});
+  const { connection } = await rig.connect();
+  assert.equal(connection.getOption('noDelay'), true);
+  assert.equal(compiledFor(rig.profile, AF_UNIX, 'accepted').length, 0);
+});
+
+it('an option that the system refuses is a warning, and the others are set', () => {
+  const set: number[] = [];
+  const warnings: unknown[] = [];
+  const state = {
+    driver: {
+      setOption(_slot: number, _level: number, name: number) {
+        set.push(name);
+        return set.length === 1 ? -ENOPROTOOPT : 0;
+      },
+    },
+    warn: (error: unknown) => warnings.push(error),
+  } as unknown as ReactorState;
+  const profile = new Profile({}, { noDelay: true, userTimeoutMs: 5, notSentLowWaterBytes: 5 });
+  applyProfile(state, 1, profile, AF_INET);
+  assert.equal(set.length, compiledFor(profile, AF_INET, 'accepted').length);
+  assert.ok(set.length > 1);
+  const codes = warnings.map((warning) => (warning as SystemError).code);
+  assert.deepEqual(codes, ['ENOPROTOOPT']);
+});
