@@ -42,7 +42,7 @@ export interface CloseReason {
     | 'error'
     /** A deadline passed; see `timeout`. */
     | 'timeout'
-    /** The write queue passed its cap and the policy is to close. */
+    /** The write queue passed its cap and the policy is to close; or a pull handler left more than `readQueueMax` unread. */
     | 'overflow'
     /** The handler threw; see `error`. */
     | 'handler'
@@ -249,7 +249,10 @@ export interface ConnectionOptions extends SocketOptions {
    * `onReadable` is running), until this one drains.
    */
   whenFull?: 'refuse' | 'close' | 'pause-source';
-  /** A pull handler's unread bytes: reading pauses above this. 1,048,576. */
+  /**
+   * A pull handler's unread bytes, hence its largest message: reading pauses above this while the handler reads on; if it
+   * read nothing of them, and has not paused, the connection is aborted with `overflow`. 1,048,576.
+   */
   readQueueMax?: number;
 }
 
@@ -324,7 +327,9 @@ export interface Server extends AsyncDisposable {
   /** Runs a named task of the handler on one reactor. */
   execute(index: number, task: string, argument?: unknown): Promise<unknown>;
   executeAll(task: string, argument?: unknown): Promise<unknown[]>;
-  /** What another thread needs to write and post to this server's connections: clone it there, then `remote(handle)`. */
+  /**
+   * What another thread needs to write and post to this server's connections: clone it there, then `remote(handle)`.
+   */
   remoteHandle(): RemoteHandle;
   /**
    * Graceful shutdown in phases: stop accepting; close every connection gracefully; at the deadline abort what is left;

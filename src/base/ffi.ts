@@ -1,6 +1,6 @@
 /**
  * The only file that imports the FFI package. It declares libc's functions, once for each thread (declaring twice
- * leaks), and the hook into the host's event loop. Nothing but `LinuxKernel` may use it: these functions check nothing.
+ * leaks). Nothing but `LinuxKernel` and what it is made of may use it: these functions check nothing.
  *
  * libc is reached through the running program (`load(null)`), not by its file name: so that AddressSanitizer and
  * fault injectors that are preloaded see our calls, and so that glibc and musl both work.
@@ -33,6 +33,7 @@ const PROTOTYPES = {
   getsockname: 'int getsockname(int, uintptr_t, uintptr_t)',
   getpeername: 'int getpeername(int, uintptr_t, uintptr_t)',
   fcntl: 'int fcntl(int, int, int)',
+  dup3: 'int dup3(int, int, int)',
   epoll_create1: 'int epoll_create1(int)',
   epoll_ctl: 'int epoll_ctl(int, int, int, uintptr_t)',
   epoll_wait: 'int epoll_wait(int, uintptr_t, int, int)',
@@ -60,15 +61,6 @@ export type Libc = { readonly [Name in Exclude<keyof typeof PROTOTYPES, BytesNam
   readonly memcpyIn: (address: number, source: Uint8Array, byteLength: number) => void;
   readonly memcpyOut: (target: Uint8Array, address: number, byteLength: number) => void;
 };
-
-/** koffi's handle on a descriptor in the host's loop; its type declaration has the callback's arguments wrong. */
-export interface PollHandle {
-  start(options: { readable: boolean }, callback: () => void): void;
-  stop(): void;
-  close(): void;
-  ref(): void;
-  unref(): void;
-}
 
 /**
  * The FFI package calls functions on a stack of its own, one for each thread, and never unmaps it when the thread ends
@@ -107,8 +99,4 @@ export function viewMemory(address: number, byteLength: number): ArrayBuffer {
 
 export function addressOf(bytes: Uint8Array): number {
   return Number(koffi.address(bytes));
-}
-
-export function pollDescriptor(fd: number, callback: () => void): PollHandle {
-  return koffi.node.poll(fd, { readable: true }, callback) as unknown as PollHandle;
 }

@@ -193,7 +193,8 @@ export class LinuxKernel implements Kernel {
     if (count * 16 > iovecs.bytes.byteLength) {
       throw new RangeError(`${EFAULT_RANGE}: ${count} iovecs in ${iovecs.bytes.byteLength} bytes`);
     }
-    // sendmsg rather than writev, for MSG_NOSIGNAL. struct msghdr: name, namelen, iov, iovlen, control, controllen, flags.
+    // sendmsg rather than writev, for MSG_NOSIGNAL.
+    // struct msghdr: name, namelen, iov, iovlen, control, controllen, flags.
     const message = this.#messageLow;
     message.fill(0);
     message[4] = iovecs.address % 0x1_0000_0000;
@@ -353,7 +354,7 @@ export class LinuxKernel implements Kernel {
   }
 
   doorbell(fd: number, callback: () => void): Doorbell {
-    return new HostDoorbell(fd, callback);
+    return new HostDoorbell(this.#libc, this, fd, callback);
   }
 
   alarm(callback: () => void): Alarm {

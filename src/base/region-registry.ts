@@ -3,7 +3,9 @@
  * free them after it died. Written by the thread's kernel; read only when that thread is gone.
  */
 
-/** Far more than a reactor has: its blocks come in slabs. What does not fit is not noted, and leaks if the thread dies. */
+/**
+ * Far more than a reactor has: its blocks come in slabs. What does not fit is not noted, and leaks if the thread dies.
+ */
 const ENTRIES = 4_096;
 
 export class RegionRegistry {

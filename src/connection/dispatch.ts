@@ -183,13 +183,20 @@ function runReadable(state: ReactorState, connection: SocketConnection): void {
     return;
   }
   const reader = readerOf(state, slot);
-  if (!reader.settle()) {
-    starve(state, slot);
-  }
+  const fits = reader.settle();
   if (reader.length > 0 && reader.length < before) {
     listReady(state, slot);
+  } else if (!fits || reader.length > profile.readQueueMax) {
+    if ((state.table.flags[slot] & PAUSED) === 0) {
+      // It waits for more than it, or all connections together, may have: it would wait for ever.
+      state.stats.add(Counter.refusedReadOverflow, 1);
+      abort(state, connection, 'overflow');
+      return;
+    }
   }
-  if (!state.pool.isOverdrawn) {
+  if (!fits) {
+    starve(state, slot);
+  } else {
     limitUnread(state, connection);
   }
 }

@@ -110,7 +110,9 @@ export interface Driver {
   /** Something is to be reported or submitted that the doorbell does not show: call `poll` soon. */
   readonly hasWork: boolean;
 
-  /** Takes over a connected stream socket. Nothing is received before `receive`. 0 or -errno; on error fd is not taken. */
+  /**
+   * Takes over a connected stream socket. Nothing is received before `receive`. 0 or -errno; on error fd is not taken.
+   */
   open(slot: number, fd: number): number;
   /** Takes over a bound and listening socket. Nothing is accepted before `accept`. 0 or -errno. */
   listen(slot: number, fd: number): number;

@@ -2,9 +2,9 @@
  * When a reactor's turns happen, inside the host's own loop, so that promises, timers and other libraries work in
  * handlers. Nothing here ever blocks.
  *
- *   idle ──(doorbell, alarm or request)──> a turn is deferred ──> turn ──(work was done or is left)──> the next deferred
- *     ^                                                             │
- *     └───────────────(a turn found nothing)────────────────────────┘
+ *   idle ──(doorbell, alarm, request)──> a turn is deferred ──> turn ──(work was done or is left)──> the next deferred
+ *     ^                                                           │
+ *     └───────────────(a turn found nothing)──────────────────────┘
  *
  * The doorbell only asks for a turn: on Node 26 promise jobs that are queued inside its callback do not run, and an
  * exception in it surfaces elsewhere. While busy the doorbell is off: ringing costs more than the turn it asks for.

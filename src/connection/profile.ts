@@ -5,6 +5,8 @@
  */
 
 import type { Action, CloseReason, Connection, ConnectionOptions, Handler } from '../api.js';
+import { AF_INET } from '../base/linux.js';
+import { compileSocketOptions } from './socket-options.js';
 
 export const WHEN_FULL_REFUSE = 0;
 export const WHEN_FULL_CLOSE = 1;
@@ -74,6 +76,8 @@ export class Profile {
         `lowWaterMark ${this.lowWaterMark} is above highWaterMark ${this.highWaterMark}`,
       );
     }
+    // Only to check them: a wrong value would throw at the first connection, in the midst of a turn.
+    compileSocketOptions(options, AF_INET);
   }
 
   /** Whether received bytes go to `connection.reader` rather than to `onData`. */

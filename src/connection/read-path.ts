@@ -1,7 +1,7 @@
 /**
- * Bytes from the driver to the user. Push handlers get a borrowed view of driver memory. Pull handlers get a reader that
- * sees the same view in front of what it kept, and keeps (copies) what the hook left. Bytes that arrive although reading
- * is paused are kept in the reader too, and delivered after the pause.
+ * Bytes from the driver to the user. Push handlers get a borrowed view of driver memory. Pull handlers get a reader
+ * that sees the same view in front of what it kept, and keeps (copies) what the hook left. Bytes that arrive although
+ * reading is paused are kept in the reader too, and delivered after the pause.
  */
 
 import type { SocketConnection } from './connection.js';

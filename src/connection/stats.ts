@@ -80,6 +80,8 @@ export const Counter = {
   /** Gauges of the mailbox: letters that wait after a turn, and the most that ever did. */
   mailboxDepth: 32,
   mailboxDepthMax: 33,
+  /** Connections closed since their handler wanted more unread bytes than it may have. */
+  refusedReadOverflow: 34,
 } as const;
 
 export type CounterName = keyof typeof Counter;

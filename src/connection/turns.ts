@@ -1,7 +1,7 @@
 /**
- * The turn of a reactor, and its tasks. The steps: completions → unread bytes offered again → timers → mailbox → tasks →
- * drained → gathered writes → slots freed. Whatever a step leaves over is done in the next turn, which then follows at
- * once. Called by the event loop.
+ * The turn of a reactor, and its tasks. The steps: completions → unread bytes offered again → timers → mailbox → tasks
+ * → drained → gathered writes → slots freed. Whatever a step leaves over is done in the next turn, which then follows
+ * at once. Called by the event loop.
  */
 
 import type { Reactor as ReactorFace } from '../api.js';

@@ -210,7 +210,8 @@ function afterEnqueue(
     }
   }
   if ((state.table.flags[slot] & DESTROYED) !== 0) {
-    return 'closed';
+    // Taken, and then the connection broke: what the kernel did not get is in the reason's unsentBytes.
+    return 'queued';
   }
   if ((state.table.flags[slot] & QUEUED) === 0) {
     return 'sent';

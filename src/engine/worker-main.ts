@@ -130,7 +130,17 @@ async function execute(
     if (typeof found?.value !== 'function') {
       throw new MillraceError('ERR_NO_TASK', `The handler has no task ${task}`);
     }
-    tell({ type: 'result', call, value: await found.value.call(handler.tasks, reactor, argument) });
+    // In a turn, so that the watchdog sees a task that blocks.
+    const value = await new Promise((resolve, reject) => {
+      reactor.execute(() => {
+        try {
+          resolve(found.value.call(handler.tasks, reactor, argument));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    tell({ type: 'result', call, value });
   } catch (error) {
     tell({ type: 'thrown', call, error: recordOf(error) });
   }

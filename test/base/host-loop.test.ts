@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 
 import { EAGAIN } from '../../src/base/errno.js';
-import { HostAlarm, HostDoorbell } from '../../src/base/host-loop.js';
 import { LinuxKernel } from '../../src/base/linux-kernel.js';
 import { awaitCondition, rounds } from '../support/await-condition.js';
+import { descriptorCounts } from '../support/open-descriptors.js';
 
 const kernel = new LinuxKernel();
 const bell = kernel.eventfd();
@@ -19,13 +20,10 @@ const pass = (milliseconds: number) =>
     setTimeout(resolve, milliseconds);
   });
 
-/** Runs a module that gets `HostDoorbell`, `HostAlarm` and a kernel; answers its output. Ends when nothing keeps it. */
+/** Runs a module that has a kernel; answers its output. It ends when nothing keeps it. */
 function run(body: string): string {
-  const urls = ['host-loop', 'linux-kernel'].map((name) =>
-    JSON.stringify(new URL(`../../src/base/${name}.js`, import.meta.url).href),
-  );
-  const source = `import { HostAlarm, HostDoorbell } from ${urls[0]};
-    import { LinuxKernel } from ${urls[1]};
+  const url = new URL('../../src/base/linux-kernel.js', import.meta.url).href;
+  const source = `import { LinuxKernel } from ${JSON.stringify(url)};
     const kernel = new LinuxKernel();
     ${body}`;
   const end = spawnSync(process.execPath, ['--input-type=module', '-e', source], {
@@ -39,7 +37,7 @@ function run(body: string): string {
 describe('a doorbell', () => {
   it('rings again and again while its descriptor is readable', async () => {
     let rings = 0;
-    const doorbell = new HostDoorbell(bell, () => {
+    const doorbell = kernel.doorbell(bell, () => {
       rings += 1;
       if (rings === 3) {
         kernel.drain(bell);
@@ -56,7 +54,7 @@ describe('a doorbell', () => {
 
   it('is silent between stop and start, which may both be called twice', async () => {
     let rings = 0;
-    const doorbell = new HostDoorbell(bell, () => {
+    const doorbell = kernel.doorbell(bell, () => {
       rings += 1;
       doorbell.stop();
       doorbell.stop();
@@ -74,7 +72,7 @@ describe('a doorbell', () => {
 
   it('is silent after the close, even one from inside its call', async () => {
     let rings = 0;
-    const doorbell = new HostDoorbell(bell, () => {
+    const doorbell = kernel.doorbell(bell, () => {
       rings += 1;
       doorbell.close();
     });
@@ -83,7 +81,7 @@ describe('a doorbell', () => {
     await rounds(10);
     assert.equal(rings, 1);
     assert.equal(kernel.drain(bell), 8);
-    const stopped = new HostDoorbell(bell, () => {
+    const stopped = kernel.doorbell(bell, () => {
       rings += 1;
     });
     stopped.stop();
@@ -95,7 +93,7 @@ describe('a doorbell', () => {
 
   it('that is closed takes every call and does nothing', () => {
     const output = run(`
-      const doorbell = new HostDoorbell(kernel.eventfd(), () => {});
+      const doorbell = kernel.doorbell(kernel.eventfd(), () => {});
       doorbell.close();
       for (const call of ['stop', 'start', 'ref', 'unref', 'close', 'stop', 'start']) doorbell[call]();
       console.log('alive');`);
@@ -105,7 +103,7 @@ describe('a doorbell', () => {
   it('that asks for a deferred call has its promises kept, though nothing else happens', () => {
     const output = run(`
       const fd = kernel.eventfd();
-      const doorbell = new HostDoorbell(fd, () => {
+      const doorbell = kernel.doorbell(fd, () => {
         kernel.drain(fd);
         doorbell.stop();
         kernel.defer(async () => {
@@ -121,7 +119,7 @@ describe('a doorbell', () => {
 
   it('keeps the process alive unless it is told not to', () => {
     const body = (setup: string) => `
-      const doorbell = new HostDoorbell(kernel.eventfd(), () => {});
+      const doorbell = kernel.doorbell(kernel.eventfd(), () => {});
       ${setup}
       let isLate = false;
       setTimeout(() => { isLate = true; doorbell.close(); }, 20).unref();
@@ -133,11 +131,23 @@ describe('a doorbell', () => {
   });
 });
 
+describe('the descriptor of a doorbell', () => {
+  it('stays the caller’s: it may be closed first, and nothing is left open', async () => {
+    const before = descriptorCounts();
+    const fd = kernel.eventfd();
+    const doorbell = kernel.doorbell(fd, () => {});
+    await rounds(2);
+    kernel.close(fd);
+    doorbell.close();
+    await awaitCondition(() => isDeepStrictEqual(descriptorCounts(), before), 'all to be closed');
+  });
+});
+
 describe('an alarm', () => {
   it('rings once, not before its time', async () => {
     const start = kernel.now();
     const times: number[] = [];
-    const alarm = new HostAlarm(() => times.push(kernel.now() - start));
+    const alarm = kernel.alarm(() => times.push(kernel.now() - start));
     alarm.ref();
     alarm.set(4.2);
     await awaitCondition(() => times.length > 0, 'the alarm');
@@ -148,7 +158,7 @@ describe('an alarm', () => {
 
   it('that is set again rings for the last setting alone, earlier or later', async () => {
     let rings = 0;
-    const alarm = new HostAlarm(() => {
+    const alarm = kernel.alarm(() => {
       rings += 1;
     });
     alarm.set(100_000);
@@ -164,7 +174,7 @@ describe('an alarm', () => {
 
   it('can be set from inside its call, and cleared', async () => {
     let rings = 0;
-    const alarm = new HostAlarm(() => {
+    const alarm = kernel.alarm(() => {
       rings += 1;
       if (rings < 3) {
         alarm.set(0);
@@ -181,7 +191,7 @@ describe('an alarm', () => {
   it('takes any delay without a warning: the longest that Node has, at the most', () => {
     const output = run(`
       process.on('warning', (warning) => console.log(warning.name));
-      const alarm = new HostAlarm(() => console.log('rang'));
+      const alarm = kernel.alarm(() => console.log('rang'));
       alarm.ref();
       for (const delay of [2 ** 31, 2 ** 40, Number.MAX_VALUE]) alarm.set(delay);
       setTimeout(() => alarm.clear(), 20);`);
@@ -190,7 +200,7 @@ describe('an alarm', () => {
 
   it('keeps the process alive only after ref, in any order with set', () => {
     const body = (setup: string) => `
-      const alarm = new HostAlarm(() => console.log('rang'));
+      const alarm = kernel.alarm(() => console.log('rang'));
       ${setup}`;
     assert.equal(run(body('alarm.set(5);')), '');
     assert.equal(run(body('alarm.set(5); alarm.ref();')), 'rang');
@@ -209,12 +219,15 @@ describe('callbacks', () => {
     kernel.defer(note('first'));
     kernel.defer(note('second'));
     await awaitCondition(() => notes.length === 4, 'the calls');
-    const alarms = ['third', 'fourth'].map((name) => new HostAlarm(note(name)));
+    const alarms = ['third', 'fourth'].map((name) => kernel.alarm(note(name)));
     for (const alarm of alarms) {
       alarm.set(0);
     }
     await awaitCondition(() => notes.length === 8, 'the alarms');
     const names = ['first', 'second', 'third', 'fourth'];
-    assert.deepEqual(notes, names.flatMap((name) => [name, `${name}'s promise`]));
+    assert.deepEqual(
+      notes,
+      names.flatMap((name) => [name, `${name}'s promise`]),
+    );
   });
 });

@@ -1,4 +1,4 @@
-/** The real kernel's refusals are -errno, for every method, and signals that come in the midst of calls change nothing. */
+/** The real kernel's refusals are -errno in every method, and signals in the midst of calls change nothing. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -42,7 +42,8 @@ describe('a descriptor that is none', () => {
       sendVector: () => kernel.sendVector(CLOSED, region, 1),
       shutdown: () => kernel.shutdown(CLOSED, linux.SHUT_WR),
       close: () => kernel.close(CLOSED),
-      setSocketOption: () => kernel.setSocketOption(CLOSED, linux.SOL_SOCKET, linux.SO_SNDBUF, value),
+      setSocketOption: () =>
+        kernel.setSocketOption(CLOSED, linux.SOL_SOCKET, linux.SO_SNDBUF, value),
       getSocketOption: () => kernel.getSocketOption(CLOSED, linux.SOL_SOCKET, linux.SO_TYPE, value),
       getSocketName: () => kernel.getSocketName(CLOSED, value),
       getPeerName: () => kernel.getPeerName(CLOSED, value),
@@ -74,8 +75,14 @@ describe('what cannot be', () => {
     assert.equal(kernel.receive(fd, region), -errno.ENOTCONN);
     assert.equal(kernel.shutdown(fd, linux.SHUT_WR), -errno.ENOTCONN);
     assert.equal(kernel.setSocketOption(fd, linux.SOL_SOCKET, 9_999, LOOPBACK), -errno.ENOPROTOOPT);
-    assert.equal(kernel.setSocketOption(fd, linux.SOL_SOCKET, linux.SO_SNDBUF, LOOPBACK.subarray(0, 1)), -errno.EINVAL);
-    assert.equal(kernel.getSocketOption(fd, linux.SOL_SOCKET, 9_999, new Uint8Array(4)), -errno.ENOPROTOOPT);
+    assert.equal(
+      kernel.setSocketOption(fd, linux.SOL_SOCKET, linux.SO_SNDBUF, LOOPBACK.subarray(0, 1)),
+      -errno.EINVAL,
+    );
+    assert.equal(
+      kernel.getSocketOption(fd, linux.SOL_SOCKET, 9_999, new Uint8Array(4)),
+      -errno.ENOPROTOOPT,
+    );
     assert.equal(kernel.signal(fd), -errno.EPIPE);
     assert.equal(kernel.bind(kernel.eventfd(), LOOPBACK), -errno.ENOTSOCK);
     const epfd = kernel.epollCreate();
@@ -83,7 +90,10 @@ describe('what cannot be', () => {
     assert.equal(kernel.epollControl(epfd, linux.EPOLL_CTL_ADD, epfd, 1, 0, 0), -errno.EINVAL);
     assert.equal(kernel.epollControl(epfd, linux.EPOLL_CTL_ADD, fd, 1, 0, 0), 0);
     assert.equal(kernel.epollControl(epfd, linux.EPOLL_CTL_ADD, fd, 1, 0, 0), -errno.EEXIST);
-    assert.equal(kernel.epollWait(epfd, { address: region.address, bytes: Buffer.alloc(0) }), -errno.EINVAL);
+    assert.equal(
+      kernel.epollWait(epfd, { address: region.address, bytes: Buffer.alloc(0) }),
+      -errno.EINVAL,
+    );
     kernel.release(region);
   });
 
@@ -137,7 +147,12 @@ describe('a full descriptor table', () => {
     const source = JSON.stringify(`data:text/javascript,${exports.join('')}`);
     const output = execFileSync(
       'sh',
-      ['-c', 'ulimit -n 64; exec "$0" --input-type=module -e "$1"', process.execPath, FULL_TABLE.replace('ARGUMENT', source)],
+      [
+        '-c',
+        'ulimit -n 64; exec "$0" --input-type=module -e "$1"',
+        process.execPath,
+        FULL_TABLE.replace('ARGUMENT', source),
+      ],
       { encoding: 'utf8' },
     );
     const answers = new Array(6).fill(-errno.EMFILE);
@@ -151,11 +166,11 @@ async function underSignals(work: () => void): Promise<number> {
   const onSignal = () => {
     count += 1;
   };
-  process.on('SIGUSR2', onSignal);
+  process.on('SIGWINCH', onSignal);
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const code = `const { workerData, parentPort } = require('node:worker_threads');
     parentPort.postMessage('started');
-    while (Atomics.load(workerData, 0) === 0) process.kill(${process.pid}, 'SIGUSR2');`;
+    while (Atomics.load(workerData, 0) === 0) process.kill(${process.pid}, 'SIGWINCH');`;
   const worker = new Worker(code, { eval: true, workerData: stop });
   const exited = new Promise((resolve) => worker.once('exit', resolve));
   await new Promise((resolve) => worker.once('message', resolve));
@@ -165,7 +180,7 @@ async function underSignals(work: () => void): Promise<number> {
     Atomics.store(stop, 0, 1);
     await exited;
     await new Promise((resolve) => setTimeout(resolve, 10));
-    process.off('SIGUSR2', onSignal);
+    process.off('SIGWINCH', onSignal);
   }
   return count;
 }

@@ -68,7 +68,11 @@ describe('every descriptor', () => {
     const duplicate = kernel.duplicate(socket);
     const made = { socket, accepted, foreign, duplicate, eventfd: kernel.eventfd() };
     for (const [name, fd] of Object.entries({ ...made, reserve: kernel.reserve() })) {
-      assert.equal(descriptorFlags(fd) & (FLAG_CLOEXEC | FLAG_NONBLOCK), FLAG_CLOEXEC | FLAG_NONBLOCK, name);
+      assert.equal(
+        descriptorFlags(fd) & (FLAG_CLOEXEC | FLAG_NONBLOCK),
+        FLAG_CLOEXEC | FLAG_NONBLOCK,
+        name,
+      );
       assert.equal(registry.ownerOf(fd), OWNER, name);
       assert.equal(kernel.close(fd), 0, name);
       assert.equal(registry.ownerOf(fd), 0, name);
@@ -159,7 +163,10 @@ describe('a connected pair', () => {
   it('sets options of the length that the view has', () => {
     const [a] = pair();
     const whole = new Uint8Array([9, 1, 0, 0, 0, 9]);
-    assert.equal(kernel.setSocketOption(a, linux.IPPROTO_TCP, linux.TCP_NODELAY, whole.subarray(1, 5)), 0);
+    assert.equal(
+      kernel.setSocketOption(a, linux.IPPROTO_TCP, linux.TCP_NODELAY, whole.subarray(1, 5)),
+      0,
+    );
     const value = new Uint8Array(4);
     assert.equal(kernel.getSocketOption(a, linux.IPPROTO_TCP, linux.TCP_NODELAY, value), 4);
     assert.deepEqual([...value], [1, 0, 0, 0]);
@@ -185,7 +192,10 @@ describe('epoll', () => {
     const seen = [0, 1, 2].map((i) => {
       const at = i * EPOLL_EVENT_SIZE;
       assert.equal(bytes.readUInt32LE(at), linux.EPOLLIN);
-      return [bytes.readInt32LE(at + EPOLL_EVENT_DATA), bytes.readInt32LE(at + EPOLL_EVENT_DATA + 4)];
+      return [
+        bytes.readInt32LE(at + EPOLL_EVENT_DATA),
+        bytes.readInt32LE(at + EPOLL_EVENT_DATA + 4),
+      ];
     });
     assert.deepEqual(seen, words);
     kernel.release(events);

@@ -172,8 +172,14 @@ describe('the process', () => {
   });
 
   it('can pin a thread to a CPU that it may use, and to no other', async () => {
-    const { before, answers, thrown, after: pinned } = (await inThread(`
-      const allowed = () => readFileSync('/proc/thread-self/status', 'latin1').match(/^Cpus_allowed_list:\\s+(.*)$/m)[1];
+    const {
+      before,
+      answers,
+      thrown,
+      after: pinned,
+    } = (await inThread(`
+      const status = () => readFileSync('/proc/thread-self/status', 'latin1');
+      const allowed = () => status().match(/^Cpus_allowed_list:\\s+(.*)$/m)[1];
       const before = allowed();
       const answers = [kernel.pinThread(Number.parseInt(before, 10)), kernel.pinThread(1_023)];
       let thrown = 0;

@@ -56,7 +56,10 @@ describe('iteration', () => {
     await awaitCondition(() => connection.isPaused, 'the pause');
     await rounds(50);
     // What a batch may bring beyond the mark: the budget of one turn.
-    assert.ok(connection.bytesReceived < 20_000 + 262_144 + 4_096, String(connection.bytesReceived));
+    assert.ok(
+      connection.bytesReceived < 20_000 + 262_144 + 4_096,
+      String(connection.bytesReceived),
+    );
     let text = '';
     for await (const chunk of iterator) {
       text += chunk.toString('latin1');

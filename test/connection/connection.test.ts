@@ -158,7 +158,11 @@ describe('options', () => {
     connection.setOption('keepAlive', { idleSeconds: 7, intervalSeconds: 8, count: 9 });
     connection.setOption('lingerSeconds', 3);
     assert.equal(connection.getOption('noDelay'), true);
-    assert.deepEqual(connection.getOption('keepAlive'), { idleSeconds: 7, intervalSeconds: 8, count: 9 });
+    assert.deepEqual(connection.getOption('keepAlive'), {
+      idleSeconds: 7,
+      intervalSeconds: 8,
+      count: 9,
+    });
     assert.equal(connection.getOption('lingerSeconds'), 3);
     assert.throws(() => connection.setOption('noDelay', 1 as unknown as boolean), TypeError);
     assert.throws(() => connection.setOption('userTimeoutMs', -1), RangeError);
@@ -197,7 +201,10 @@ describe('timers', () => {
     await awaitCondition(() => fired.length > 0, 'the timer');
     connection.setTimer(1, () => fired.push('closed'));
     connection.abort();
-    assert.equal(connection.setTimer(0, () => fired.push('late')), -1);
+    assert.equal(
+      connection.setTimer(0, () => fired.push('late')),
+      -1,
+    );
     const over = new Promise<void>((resolve) => void rig.reactor.setTimer(5, resolve));
     await over;
     assert.deepEqual(fired, [true]);

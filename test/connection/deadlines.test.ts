@@ -85,7 +85,10 @@ describe('the read timeout', () => {
 
 describe('the write timeout', () => {
   it('passes when the peer takes nothing, and is put off by each byte it takes', async () => {
-    const { peer, connection } = await open({ writeTimeoutMs: 500, writeQueueMax: 10_000_000 }, { isReadingStopped: true, readMax: 1_000 });
+    const { peer, connection } = await open(
+      { writeTimeoutMs: 500, writeQueueMax: 10_000_000 },
+      { isReadingStopped: true, readMax: 1_000 },
+    );
     connection.write(Buffer.alloc(1_000_000));
     await rig.pass(400);
     peer.startReading();
@@ -143,7 +146,10 @@ describe('the linger timeout', () => {
 
 describe('the half-open timeout', () => {
   it('closes a connection whose peer has ended and that we do not end', async () => {
-    const { peer } = await open({ allowHalfOpen: true, halfOpenTimeoutMs: 500 }, { endsWithPeer: false });
+    const { peer } = await open(
+      { allowHalfOpen: true, halfOpenTimeoutMs: 500 },
+      { endsWithPeer: false },
+    );
     peer.end();
     expectAbout(await timeToClose(), 499);
     assert.equal(closing(), 'close ended');

@@ -184,7 +184,16 @@ describe('on the real host', () => {
     loop.request();
     await awaitCondition(() => notes.length >= 6, 'the turns');
     await rounds(5);
-    assert.deepEqual(notes, ['turn', 'promise', 'turn', 'promise', 'turn', 'promise', 'turn', 'promise']);
+    assert.deepEqual(notes, [
+      'turn',
+      'promise',
+      'turn',
+      'promise',
+      'turn',
+      'promise',
+      'turn',
+      'promise',
+    ]);
     loop.close();
     kernel.close(epfd);
   });

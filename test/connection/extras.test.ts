@@ -19,7 +19,10 @@ it('a connection has none until they are asked for, then always the same', async
   const extras = extrasOf(state, connection.slot);
   assert.equal(extrasOf(state, connection.slot), extras);
   assert.notEqual(state.table.flags[connection.slot] & HAS_EXTRAS, 0);
-  assert.deepEqual([extras.timers.size, extras.waiters, extras.sources, extras.consumer], [0, [], [], undefined]);
+  assert.deepEqual(
+    [extras.timers.size, extras.waiters, extras.sources, extras.consumer],
+    [0, [], [], undefined],
+  );
 });
 
 it('end with the connection, and the next one of the slot has none', async () => {

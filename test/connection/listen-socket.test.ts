@@ -74,7 +74,10 @@ describe('listenOn()', () => {
     for (const [asked, url, family, file] of kinds) {
       const [socket] = listen(asked);
       assert.match(socket.url, url);
-      assert.deepEqual([socket.family, socket.path, flag(socket.fd, SO_ACCEPTCONN)], [family, file, true]);
+      assert.deepEqual(
+        [socket.family, socket.path, flag(socket.fd, SO_ACCEPTCONN)],
+        [family, file, true],
+      );
       (await RawPeer.connect(socket.url.replace('0.0.0.0', '127.0.0.1'))).close();
     }
   });
@@ -104,7 +107,10 @@ describe('listenOn()', () => {
     expectFailure('tcp://192.0.2.1:0', 'EADDRNOTAVAIL');
     expectFailure(`unix://${folder}/no/such/folder`, 'ENOENT');
     expectFailure('tcp://127.0.0.1:0', 'ENODEV', { bindToDevice: 'no-such-device' });
-    assert.throws(() => listen('tcp://127.0.0.1:0', { reusePort: 1 as unknown as boolean }), TypeError);
+    assert.throws(
+      () => listen('tcp://127.0.0.1:0', { reusePort: 1 as unknown as boolean }),
+      TypeError,
+    );
     assert.equal(registry.count(), 1);
   });
 });
@@ -143,7 +149,9 @@ describe('a Unix socket’s file', () => {
     RawListener.listen(`unix://${join(folder, 'target')}`).close();
     symlinkSync(join(folder, 'target'), join(folder, 'link'));
     expectFailure(`unix://${join(folder, 'link')}`, 'EADDRINUSE');
-    assert.ok(existsSync(path) && existsSync(join(folder, 'link')) && existsSync(join(folder, 'target')));
+    assert.ok(
+      existsSync(path) && existsSync(join(folder, 'link')) && existsSync(join(folder, 'target')),
+    );
   });
 });
 
@@ -172,7 +180,10 @@ describe('fd://', () => {
 });
 
 describe('systemd://', () => {
-  const environment = (values: Record<string, string>) => ({ LISTEN_PID: String(process.pid), ...values });
+  const environment = (values: Record<string, string>) => ({
+    LISTEN_PID: String(process.pid),
+    ...values,
+  });
 
   it('names the descriptors from 3 on, by name where one is given', () => {
     const given = environment({ LISTEN_FDS: '3', LISTEN_FDNAMES: 'web:admin:web' });

@@ -42,7 +42,10 @@ describe('with connectionsMax', () => {
     await rig.pass(1_000);
     for (const opened of [2, 3, 4, 5]) {
       const stats = rig.stats.snapshot(0);
-      assert.deepEqual([stats.connections, stats.opened, stats.refusedConnectionsMax], [2, opened, 0]);
+      assert.deepEqual(
+        [stats.connections, stats.opened, stats.refusedConnectionsMax],
+        [2, opened, 0],
+      );
       const [connection] = rig.reactor.connections();
       connection.abort();
       if (opened < 5) {
@@ -65,7 +68,9 @@ describe('without descriptors', () => {
   it('new connections are closed with the reserve, with one warning, until some are free', async () => {
     const rig = open({}, 10);
     const first = dialIn(rig, 12);
-    await rig.until(() => first.filter(isOver).length > 0 && first.every((peer) => peer.isConnected));
+    await rig.until(
+      () => first.filter(isOver).length > 0 && first.every((peer) => peer.isConnected),
+    );
     await rig.pass(300);
     const { connections, refusedDescriptorLimit } = rig.stats.snapshot(0);
     assert.ok(connections > 0 && refusedDescriptorLimit > 0);

@@ -57,11 +57,21 @@ describe('a profile', () => {
     assert.throws(() => new Profile({}, { lowWaterMark: 2, highWaterMark: 1 }), RangeError);
   });
 
+  it('refuses socket options that are wrong, before any connection has them', () => {
+    assert.throws(() => new Profile({}, { noDelay: 'yes' as unknown as boolean }), TypeError);
+    assert.throws(() => new Profile({}, { lingerSeconds: -1 }), RangeError);
+    assert.throws(() => new Profile({}, { keepAlive: {} as unknown as boolean }), TypeError);
+  });
+
   it('knows three things to do when a queue is full', () => {
     const answers = (['refuse', 'close', 'pause-source', undefined] as const).map(
       (whenFull) => new Profile({}, whenFull === undefined ? {} : { whenFull }).whenFull,
     );
-    const { refuse, close, pause } = { refuse: WHEN_FULL_REFUSE, close: WHEN_FULL_CLOSE, pause: WHEN_FULL_PAUSE_SOURCE };
+    const { refuse, close, pause } = {
+      refuse: WHEN_FULL_REFUSE,
+      close: WHEN_FULL_CLOSE,
+      pause: WHEN_FULL_PAUSE_SOURCE,
+    };
     assert.deepEqual(answers, [refuse, close, pause, refuse]);
     for (const whenFull of ['drop', '', 'toString', '__proto__', 'constructor']) {
       assert.throws(() => new Profile({}, { whenFull: whenFull as 'refuse' }), TypeError, whenFull);
@@ -74,7 +84,10 @@ describe('a profile', () => {
     }
     const handler = new Echo();
     const profile = new Profile(handler, {});
-    assert.deepEqual([profile.handler, profile.onData, profile.isPull], [handler, handler.onData, false]);
+    assert.deepEqual(
+      [profile.handler, profile.onData, profile.isPull],
+      [handler, handler.onData, false],
+    );
     assert.equal(new Profile({ onReadable() {} }, {}).isPull, true);
   });
 });
@@ -84,7 +97,19 @@ describe('checkHandler()', () => {
     for (const wrong of [undefined, null, 5, 'handler', () => {}]) {
       assert.throws(() => checkHandler(wrong as Handler), TypeError, String(wrong));
     }
-    for (const name of ['onBoot', 'onShutdown', 'onOpen', 'onData', 'onReadable', 'onDrain', 'onEnd', 'onClose', 'onTick', 'onBeforeWrite', 'onMessage']) {
+    for (const name of [
+      'onBoot',
+      'onShutdown',
+      'onOpen',
+      'onData',
+      'onReadable',
+      'onDrain',
+      'onEnd',
+      'onClose',
+      'onTick',
+      'onBeforeWrite',
+      'onMessage',
+    ]) {
       assert.throws(() => checkHandler({ [name]: 5 } as Handler), {
         name: 'TypeError',
         message: `Expected handler.${name} to be a function, got number`,

@@ -82,7 +82,13 @@ describe('find()', () => {
     const { id, slot, generation } = connection;
     assert.equal(id, makeId(3, generation, slot));
     assert.equal(reactor.find(id), connection);
-    const wrong = [makeId(2, generation, slot), makeId(3, generation + 1, slot), -1, 0.5, Number.NaN];
+    const wrong = [
+      makeId(2, generation, slot),
+      makeId(3, generation + 1, slot),
+      -1,
+      0.5,
+      Number.NaN,
+    ];
     for (const each of [...wrong, makeId(3, generation, slot + 1), '1' as unknown as number]) {
       assert.equal(reactor.find(each), undefined, String(each));
     }
@@ -139,8 +145,14 @@ describe('mail', () => {
     const calls: unknown[] = [];
     const peers = {
       count: 3,
-      write: (id: number) => (calls.push(['write', id]), 'queued' as const),
-      post: (index: number) => (calls.push(['post', index]), index !== 1),
+      write(id: number) {
+        calls.push(['write', id]);
+        return 'queued' as const;
+      },
+      post(index: number) {
+        calls.push(['post', index]);
+        return index !== 1;
+      },
     };
     const { reactor } = open({}, { index: 1, peers });
     const { peer, connection } = await rig.connect();
@@ -151,7 +163,13 @@ describe('mail', () => {
     assert.equal(reactor.write(makeId(2, 77, 5), bytes), 'queued');
     assert.equal(reactor.post(2, bytes), true);
     assert.equal(reactor.broadcast(bytes), false);
-    assert.deepEqual(calls, [['write', makeId(2, 77, 5)], ['post', 2], ['post', 0], ['post', 1], ['post', 2]]);
+    assert.deepEqual(calls, [
+      ['write', makeId(2, 77, 5)],
+      ['post', 2],
+      ['post', 0],
+      ['post', 1],
+      ['post', 2],
+    ]);
     assert.equal(reactor.count, 3);
   });
 
@@ -256,7 +274,11 @@ describe('the end', () => {
 
   it('destroy() is once, calls no hook, and counts blocks that were kept', async () => {
     const events: string[] = [];
-    const { reactor } = open({ ...hookNotes(events), onData: undefined as never, onReadable: () => {} });
+    const { reactor } = open({
+      ...hookNotes(events),
+      onData: undefined as never,
+      onReadable: () => {},
+    });
     const { connection, peer } = await rig.connect();
     peer.send('kept');
     await rig.until(() => connection.reader.length === 4);

@@ -36,9 +36,21 @@ describe('the reason', () => {
     ['aborted', 'aborted', (connection) => connection.abort()],
     ['ended', 'ended', (_connection, peer) => peer.end()],
     ['ended', 'ended after our end', (connection) => connection.end()],
-    ['closed', 'the first of two closes', (connection) => void [connection.close(), connection.close()]],
-    ['aborted', 'an abort that follows a close', (connection) => void [connection.close(), connection.abort()]],
-    ['aborted', 'an abort that a close follows', (connection) => void [connection.abort(), connection.close()]],
+    [
+      'closed',
+      'the first of two closes',
+      (connection) => void [connection.close(), connection.close()],
+    ],
+    [
+      'aborted',
+      'an abort that follows a close',
+      (connection) => void [connection.close(), connection.abort()],
+    ],
+    [
+      'aborted',
+      'an abort that a close follows',
+      (connection) => void [connection.abort(), connection.close()],
+    ],
   ];
   for (const [code, name, act] of plain) {
     it(`is ${code}: ${name}`, async () => {
@@ -55,7 +67,10 @@ describe('the reason', () => {
       peer.reset();
       const { code, error } = await reasonOf();
       const { code: name, syscall, address, message } = error as SystemError;
-      assert.deepEqual([code, name, syscall, address], ['reset', 'ECONNRESET', 'receive', expected]);
+      assert.deepEqual(
+        [code, name, syscall, address],
+        ['reset', 'ECONNRESET', 'receive', expected],
+      );
       assert.match(message, isAsked ? /^Cannot receive tcp:.*: / : /^Cannot receive: /);
       await rig.close();
     }
@@ -147,7 +162,11 @@ describe('the reason', () => {
 
 describe('after the close', () => {
   it('queue, reader, writer, extras and gauges are gone', async () => {
-    const { connection, peer } = await open({ onReadable: () => {} }, {}, { isReadingStopped: true });
+    const { connection, peer } = await open(
+      { onReadable: () => {} },
+      {},
+      { isReadingStopped: true },
+    );
     connection.write(Buffer.alloc(300_000));
     connection.writer.writeString('never flushed');
     peer.send('never read');

@@ -30,7 +30,10 @@ it('fire in the order of their times, none early, but for those that were cleare
       }
       await rig.pass(6_000);
       const expected = timers.filter(({ isCleared }) => !isCleared).map(({ delay }) => delay);
-      assert.deepEqual(fired, expected.sort((a, b) => a - b));
+      assert.deepEqual(
+        fired,
+        expected.sort((a, b) => a - b),
+      );
       await rig.close();
     }),
     { numRuns: 30 },

@@ -150,6 +150,20 @@ for (const shape of SHAPES) {
       });
     });
 
+    it('closes a connection whose frame is larger than its reader may hold, and it alone', async () => {
+      const data: FramedData = { answer: 'ack', pause: false };
+      await onStage(Stage.open(shape, 'framed', OPTIONS, data), async (stage) => {
+        const { client, id } = await stage.call();
+        const sending = client.send(frame(1, LARGEST + 1)).catch(() => {});
+        assert.equal((await stage.closeOf(id)).code, 'overflow');
+        await within('the reset', client.readToReset());
+        await sending;
+        const batches = [[frame(2, LARGEST)]];
+        await exchange(await stage.call(), batches.flat(), answersTo(batches, 'ack'));
+        await stage.end();
+      });
+    });
+
     it('reports what an early FIN cuts off as unread, and answers what came before', async () => {
       const data: FramedData = { answer: 'ack', pause: false };
       await onStage(Stage.open(shape, 'framed', OPTIONS, data), async (stage) => {

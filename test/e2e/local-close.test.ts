@@ -211,11 +211,8 @@ for (const shape of SHAPES) {
       await onScene(shape, { lingerTimeoutMs: NEVER_MS }, async ({ stage, memory }) => {
         const callers = await Promise.all([1, 2, 3].map(() => order(stage, 'paused', 'tcp4', {})));
         for (const caller of callers) {
-          await untilAnswer(
-            'its output is sent or queued',
-            () => stage.ask<number>(caller.id, 'queuedBytesOf'),
-            (n) => n >= 0,
-          );
+          const ask = () => stage.ask<boolean>(caller.id, 'isPaused');
+          await untilAnswer('it is paused', ask, (isPaused) => isPaused);
         }
         const closing = stage.server.close({ deadlineMs: NEVER_MS });
         for (const { client } of callers) {

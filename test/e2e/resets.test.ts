@@ -1,4 +1,6 @@
-/** Peers that reset: while we read, while we write, before we accept. Each costs its own connection and nothing else. */
+/**
+ * Peers that reset: while we read, while we write, before we accept. Each costs its own connection and nothing else.
+ */
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';

@@ -31,7 +31,7 @@ const OPTIONS = {
 const BOUNDS: readonly { way: ConsumerWay; bound: number }[] = [
   { way: 'iterating', bound: MARK + RECEIVE },
   { way: 'pausing', bound: RECEIVE },
-  { way: 'leaving unread', bound: UNREAD_MAX + RECEIVE },
+  { way: 'reading little', bound: UNREAD_MAX + RECEIVE },
 ];
 
 async function send({ client }: Caller): Promise<void> {

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 
 import { encodeOrder, type Level, type Pace, SEED } from '../support/handlers/firehose-order.js';
+import { MemoryGrowth } from '../support/memory-growth.js';
 import { noiseAt, noiseHash } from '../support/noise.js';
 import { HELLO_BYTES } from '../support/observed.js';
 import type { RawOptions } from '../support/raw-client.js';
@@ -83,7 +84,7 @@ for (const shape of SHAPES) {
     for (const { pace, bound } of BOUNDS) {
       it(`what waits is bounded, others are served, nothing is lost: ${pace}`, async () => {
         await onStage(Stage.open(shape, 'firehose', { writeQueueMax: CAP }), async (stage) => {
-          const memory = process.memoryUsage.rss();
+          const growth = new MemoryGrowth();
           const peers = shape === ONE && pace === 'until full' ? MANY : SOME;
           const ordering = Array.from({ length: peers }, () => orderSlowly(stage, pace));
           const slow = await Promise.all(ordering);
@@ -97,8 +98,9 @@ for (const shape of SHAPES) {
           const { blockBytes, queuedBytes } = stage.server.stats.totals;
           assert.ok(queuedBytes <= peers * bound, `${queuedBytes} bytes are queued`);
           assert.ok(blockBytes <= peers * (bound + BLOCK_SLACK), `${blockBytes} bytes of blocks`);
-          const growth = process.memoryUsage.rss() - memory;
-          assert.ok(growth < peers * bound + MEMORY_SLACK, `${growth} bytes of memory`);
+          growth.look();
+          const most = peers * bound + MEMORY_SLACK;
+          assert.ok(growth.byteLength < most, `${growth.byteLength} bytes of memory`);
           await Promise.all(slow.map(expectStream));
           for (const { client, id } of slow) {
             client.close();

@@ -154,6 +154,30 @@ describe('a stale event in a batch on one reactor', () => {
   }
 });
 
+describe('a duplicate of a closed descriptor', () => {
+  it('makes no events, as an inherited one in another process would', async () => {
+    await onStage(Stage.open(ONE, 'batch'), async (stage) => {
+      const { kernel } = rawPoller();
+      const first = await callKnown(stage);
+      const second = await callKnown(stage);
+      const duplicate = kernel.duplicate(second.fd);
+      await first.client.send(encodeOrder('abort', second.id));
+      assert.equal((await stage.closeOf(second.id)).code, 'aborted');
+      // It has the slot of the closed one; the number lies below the duplicate's.
+      const third = await stage.call();
+      await settle();
+      const { events } = stage.server.stats.totals;
+      await second.client.send(encodeOrder('echo', 0));
+      await settle();
+      assert.equal(stage.server.stats.totals.events, events);
+      kernel.close(duplicate);
+      await third.client.send(encodeOrder('echo', 0));
+      assert.equal((await third.client.read(HELLO_BYTES)).readDoubleBE(), third.id);
+      await stage.end();
+    });
+  });
+});
+
 describe('a stale event in a batch on three reactors', () => {
   it('the main acceptor uses the number again while the event waits', async () => {
     const gate = new SharedArrayBuffer(GATE_BYTES);

@@ -1,85 +1,93 @@
-/** engine/close-on-signals: graceful at the first signal, at once at the second, and what counts as one. */
+/** Signals close a server: with real signals to this process, and a server that only notes its closes. */
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { afterEach, describe, it } from 'node:test';
 
 import type { Server } from '../../src/api.js';
 import { closeOnSignals } from '../../src/engine/close-on-signals.js';
-import { awaitCondition } from '../support/await-condition.js';
+import { awaitCondition, rounds } from '../support/await-condition.js';
 
-/** Only what closeOnSignals uses of a server, which closes when the test says so. */
+const SIGNAL = 'SIGHUP';
+
+/** A server that closes when it is told to. */
 class FakeServer {
-  readonly deadlines: (number | undefined)[] = [];
-  readonly closed: Promise<void>;
-  finish: () => void = () => {};
-
-  constructor() {
-    this.closed = new Promise((resolve) => {
-      this.finish = resolve;
-    });
-  }
+  readonly closes: (number | undefined)[] = [];
+  end: () => void = () => {};
+  readonly closed = new Promise<void>((resolve) => {
+    this.end = resolve;
+  });
 
   close(options: { deadlineMs?: number } = {}): Promise<void> {
-    this.deadlines.push(options.deadlineMs);
+    this.closes.push(options.deadlineMs);
     return this.closed;
   }
 }
 
-function rig() {
-  const server = new FakeServer();
-  const heard: string[] = [];
-  const remove = closeOnSignals(server as unknown as Server, {
-    signals: ['SIGUSR2', 'SIGWINCH'],
-    deadlineMs: 1_234,
-    onSignal: (signal) => heard.push(`first ${signal}`),
-    onHurry: (signal) => heard.push(`second ${signal}`),
+let server: FakeServer;
+let seen: string[];
+let remove: () => void = () => {};
+
+function watch(options: Parameters<typeof closeOnSignals>[1] = {}): void {
+  server = new FakeServer();
+  seen = [];
+  remove = closeOnSignals(server as unknown as Server, {
+    signals: [SIGNAL],
+    onSignal: (signal) => seen.push(signal),
+    onHurry: (signal) => seen.push(`hurry ${signal}`),
+    ...options,
   });
-  return { server, heard, remove };
 }
 
-test('the first signal closes gracefully, one that follows later at once', async (t) => {
-  const { server, heard, remove } = rig();
-  t.after(remove);
-  process.kill(process.pid, 'SIGUSR2');
-  await awaitCondition(() => server.deadlines.length === 1, 'the first close');
-  assert.deepEqual(heard, ['first SIGUSR2']);
-  await awaitCondition(() => {
-    process.kill(process.pid, 'SIGWINCH');
-    return server.deadlines.length > 1;
-  }, 'the second close');
-  assert.deepEqual(heard.slice(0, 2), ['first SIGUSR2', 'second SIGWINCH']);
-  assert.deepEqual(server.deadlines.slice(0, 2), [1_234, 0]);
-});
+async function signal(expected: number): Promise<void> {
+  process.kill(process.pid, SIGNAL);
+  await awaitCondition(() => seen.length === expected, 'the signal');
+}
 
-test('signals at the same moment are one: npm passes on what the terminal sends to all', async (t) => {
-  const { server, heard, remove } = rig();
-  t.after(remove);
-  let arrived = 0;
-  const count = () => {
-    arrived += 1;
-  };
-  for (const signal of ['SIGUSR2', 'SIGWINCH'] as const) {
-    process.on(signal, count);
-    t.after(() => process.off(signal, count));
-    process.kill(process.pid, signal);
-  }
-  await awaitCondition(() => arrived === 2, 'both signals');
-  assert.equal(heard.length, 1);
-  assert.deepEqual(server.deadlines, [1_234]);
-});
+afterEach(() => remove());
 
-test('the handlers go with the server, or when they are taken away', async () => {
-  const counts = () => [process.listenerCount('SIGUSR2'), process.listenerCount('SIGWINCH')];
-  const before = counts();
-  const first = rig();
-  assert.deepEqual(
-    counts(),
-    before.map((n) => n + 1),
-  );
-  first.remove();
-  assert.deepEqual(counts(), before);
-  const second = rig();
-  second.server.finish();
-  await second.server.closed;
-  await awaitCondition(() => counts().join() === before.join(), 'the handlers to go');
+describe('closeOnSignals()', () => {
+  it('closes gracefully with the first signal, at once with a second that is not the same', async () => {
+    watch({ deadlineMs: 7_000 });
+    await signal(1);
+    assert.deepEqual([seen, server.closes], [[SIGNAL], [7_000]]);
+    // The same Ctrl-C, which came in two ways.
+    process.kill(process.pid, SIGNAL);
+    await rounds(20);
+    assert.deepEqual(server.closes, [7_000]);
+    await new Promise((resolve) => setTimeout(resolve, 520));
+    await signal(2);
+    assert.deepEqual(
+      [seen, server.closes],
+      [
+        [SIGNAL, `hurry ${SIGNAL}`],
+        [7_000, 0],
+      ],
+    );
+  });
+
+  it('takes its handlers away with the server', async () => {
+    watch();
+    assert.equal(process.listenerCount(SIGNAL), 1);
+    server.end();
+    await rounds(2);
+    assert.equal(process.listenerCount(SIGNAL), 0);
+  });
+
+  it('takes its handlers away when told to, and closes nothing any more', () => {
+    watch();
+    remove();
+    remove();
+    assert.equal(process.listenerCount(SIGNAL), 0);
+    assert.deepEqual(server.closes, []);
+  });
+
+  it('watches SIGTERM and SIGINT unless told otherwise', () => {
+    const before = ['SIGTERM', 'SIGINT'].map((name) => process.listenerCount(name));
+    remove = closeOnSignals(new FakeServer() as unknown as Server);
+    const during = ['SIGTERM', 'SIGINT'].map((name) => process.listenerCount(name));
+    assert.deepEqual(
+      during,
+      before.map((n) => n + 1),
+    );
+  });
 });

@@ -34,10 +34,16 @@ describe('loadHandler()', () => {
   });
 
   it('refuses a module that cannot be loaded or has no handler, by a code', async () => {
-    for (const code of ['export const other = 1', '', 'syntax error', 'throw new Error("at once")']) {
+    for (const code of [
+      'export const other = 1',
+      '',
+      'syntax error',
+      'throw new Error("at once")',
+    ]) {
       await assert.rejects(
         load(code),
-        (error: MillraceError) => error.code === 'ERR_HANDLER_MODULE' && error.message.includes('data:'),
+        (error: MillraceError) =>
+          error.code === 'ERR_HANDLER_MODULE' && error.message.includes('data:'),
         code,
       );
     }
@@ -47,7 +53,11 @@ describe('loadHandler()', () => {
   });
 
   it('refuses what is no handler, and passes on what a function throws', async () => {
-    for (const code of ['export default 5', 'export default { onData: 5 }', 'export default () => null']) {
+    for (const code of [
+      'export default 5',
+      'export default { onData: 5 }',
+      'export default () => null',
+    ]) {
       await assert.rejects(load(code), TypeError, code);
     }
     await assert.rejects(load('export default () => { throw new RangeError("no") }'), RangeError);

@@ -167,7 +167,7 @@ describe('a post office', () => {
 it('addressFrom() puts an address together again', () => {
   fc.assert(
     fc.property(fc.maxSafeNat(), (address) => {
-      const low = address % 2 ** 32 | 0;
+      const low = (address % 2 ** 32) | 0;
       const high = (address / 2 ** 32) | 0;
       assert.equal(addressFrom(low, high), address);
     }),

@@ -20,7 +20,10 @@ it('are what they were: class, code, message and stack', () => {
   for (const error of errors) {
     const copy = cross(error);
     assert.equal(copy.constructor, error.constructor);
-    assert.deepEqual([copy.name, copy.message, copy.stack], [error.name, error.message, error.stack]);
+    assert.deepEqual(
+      [copy.name, copy.message, copy.stack],
+      [error.name, error.message, error.stack],
+    );
     for (const name of ['code', 'errno', 'syscall', 'address'] as const) {
       assert.equal((copy as SystemError)[name], (error as SystemError)[name], name);
     }

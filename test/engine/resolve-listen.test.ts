@@ -12,13 +12,23 @@ const resolveUrls = async (...urls: string[]) =>
   );
 
 it('what is numeric or has no host stays as it is, in order', async () => {
-  const urls = ['unix:///a/b', 'tcp://127.0.0.1:80', 'fd://3', 'tcp6://[::1]:81', 'unix-abstract://name', 'systemd://web'];
+  const urls = [
+    'unix:///a/b',
+    'tcp://127.0.0.1:80',
+    'fd://3',
+    'tcp6://[::1]:81',
+    'unix-abstract://name',
+    'systemd://web',
+  ];
   assert.deepEqual(await resolveUrls(...urls), urls);
   assert.deepEqual(await resolveUrls(), []);
 });
 
 it('a name becomes all the addresses that it means, of the family asked for', async () => {
   const all = await resolveUrls('tcp://localhost:80');
-  assert.ok(all.length > 0 && all.every((url) => /^tcp:\/\/(127\.0\.0\.1|\[::1\]):80$/.test(url)), all.join());
+  assert.ok(
+    all.length > 0 && all.every((url) => /^tcp:\/\/(127\.0\.0\.1|\[::1\]):80$/.test(url)),
+    all.join(),
+  );
   assert.deepEqual(await resolveUrls('tcp4://localhost:80'), ['tcp4://127.0.0.1:80']);
 });

@@ -40,7 +40,10 @@ describe('readSettings()', () => {
   });
 
   it('takes one URL or several, and refuses none', () => {
-    assert.equal(read({ listen: ['tcp://127.0.0.1:1', 'unix:///a', 'fd://3'] }).addresses.length, 3);
+    assert.equal(
+      read({ listen: ['tcp://127.0.0.1:1', 'unix:///a', 'fd://3'] }).addresses.length,
+      3,
+    );
     for (const listen of [undefined, null, 5, [], {}, ['nonsense'], [5], '']) {
       assert.throws(() => read({ listen }), TypeError, String(listen));
     }
@@ -63,7 +66,10 @@ describe('readSettings()', () => {
     ];
     for (const [name, min, max] of bounds) {
       const settings = [min, max].map((value) => read({ [name]: value }).reactor);
-      assert.deepEqual(settings.map((each) => each[name as 'acceptBudget']), [min, max]);
+      assert.deepEqual(
+        settings.map((each) => each[name as 'acceptBudget']),
+        [min, max],
+      );
       for (const wrong of [min - 1, max + 1, 1.5, Number.NaN, '64', null]) {
         assert.throws(() => read({ [name]: wrong }), RangeError, `${name}: ${wrong}`);
       }
@@ -82,10 +88,21 @@ describe('readSettings()', () => {
   it('knows its words', () => {
     assert.equal(read({ whenConnectionsMax: 'wait' }).reactor.refuseWhenMax, false);
     assert.equal(read({ driver: 'auto' }).reactor.driver, 'epoll');
-    for (const balance of ['round-robin', 'least-connections', 'source-hash', 'descriptor-hash', 'random', 'power-of-two']) {
+    for (const balance of [
+      'round-robin',
+      'least-connections',
+      'source-hash',
+      'descriptor-hash',
+      'random',
+      'power-of-two',
+    ]) {
       assert.equal(read({ balance }).balance, balance);
     }
-    for (const wrong of [{ balance: 'fair' }, { driver: 'kqueue' }, { whenConnectionsMax: 'drop' }]) {
+    for (const wrong of [
+      { balance: 'fair' },
+      { driver: 'kqueue' },
+      { whenConnectionsMax: 'drop' },
+    ]) {
       assert.throws(() => read(wrong), TypeError, JSON.stringify(wrong));
     }
   });
@@ -121,15 +138,27 @@ describe('readSettings()', () => {
     });
     onWarning(new Error('a warning'));
     assert.equal((await surfaced).message, 'from the listener');
-    assert.deepEqual(warnings.map(({ message }) => message), ['a warning']);
+    assert.deepEqual(
+      warnings.map(({ message }) => message),
+      ['a warning'],
+    );
   });
 });
 
 describe('pickConnection()', () => {
   it('has the options of connections and listeners and nothing else, cloneable', () => {
-    const connection = { idleTimeoutMs: 5, keepAlive: { idleSeconds: 1, intervalSeconds: 2, count: 3 } };
+    const connection = {
+      idleTimeoutMs: 5,
+      keepAlive: { idleSeconds: 1, intervalSeconds: 2, count: 3 },
+    };
     const listener = { backlog: 7, mode: 0o600 };
-    const options = { ...BASE, ...connection, ...listener, reactors: 1, signal: AbortSignal.abort() };
+    const options = {
+      ...BASE,
+      ...connection,
+      ...listener,
+      reactors: 1,
+      signal: AbortSignal.abort(),
+    };
     const picked = pickConnection(options);
     assert.deepEqual(picked, { ...connection, ...listener });
     assert.deepEqual(structuredClone(picked), picked);

@@ -1,7 +1,7 @@
 /** Waiting for what has to happen, as often as it takes; only a hang ends it, with the name of what did not happen. */
 
 /** Far above anything that a loaded machine needs, and below the test runner's own limit. */
-export const HANG_MS = 10_000;
+export const HANG_MS = 30_000;
 
 /** Resolves when `condition` holds. */
 export async function until(what: string, condition: () => boolean): Promise<void> {

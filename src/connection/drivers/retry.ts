@@ -40,7 +40,9 @@ export function stopsAccepting(code: number): boolean {
   }
 }
 
-/** What a driver cannot be without: fails only by a programmer's error, or for want of descriptors. Throws SystemError. */
+/**
+ * What a driver cannot be without: fails only by a programmer's error, or for want of descriptors. Throws SystemError.
+ */
 export function expectSuccess(syscall: string, n: number): number {
   if (n < 0) {
     throw new SystemError(syscall, -n);

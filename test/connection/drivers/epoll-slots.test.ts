@@ -38,7 +38,14 @@ class FakeEpoll {
   calls = 0;
   answer = 0;
 
-  epollControl(epfd: number, operation: number, fd: number, mask: number, slot: number, generation: number): number {
+  epollControl(
+    epfd: number,
+    operation: number,
+    fd: number,
+    mask: number,
+    slot: number,
+    generation: number,
+  ): number {
     assert.equal(epfd, EPFD);
     this.calls += 1;
     if (this.answer < 0) {
@@ -98,12 +105,18 @@ describe('sync()', () => {
     slots.sync(1);
     slots.begin(2, FD + 1, LISTENER);
     slots.sync(2);
-    assert.deepEqual([epoll.registered.get(FD)?.mask, epoll.registered.has(FD + 1)], [EPOLLOUT, false]);
+    assert.deepEqual(
+      [epoll.registered.get(FD)?.mask, epoll.registered.has(FD + 1)],
+      [EPOLLOUT, false],
+    );
     slots.flags[2] |= ACCEPTING;
     slots.sync(2);
     slots.kinds[1] = STREAM;
     slots.sync(1);
-    assert.deepEqual([epoll.registered.get(FD)?.mask, epoll.registered.get(FD + 1)?.mask], [0, EPOLLIN]);
+    assert.deepEqual(
+      [epoll.registered.get(FD)?.mask, epoll.registered.get(FD + 1)?.mask],
+      [0, EPOLLIN],
+    );
     slots.stop(2, LISTENER, ACCEPTING);
     slots.stop(1, LISTENER, RECEIVING);
     assert.equal(epoll.registered.get(FD + 1)?.mask, 0);

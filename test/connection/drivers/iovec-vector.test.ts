@@ -33,7 +33,10 @@ function iovecsOf({ region, count }: IovecVector): [number, number][] {
 }
 
 it('append() writes addresses and lengths of 53 bits, and counts them', () => {
-  const word = fc.oneof(fc.maxSafeNat(), fc.constantFrom(1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 47));
+  const word = fc.oneof(
+    fc.maxSafeNat(),
+    fc.constantFrom(1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 47),
+  );
   const range = fc.tuple(word, word);
   fc.assert(
     fc.property(fc.array(range, { maxLength: 4 }), (ranges) => {
@@ -42,7 +45,10 @@ it('append() writes addresses and lengths of 53 bits, and counts them', () => {
         assert.equal(vector.append(start, byteLength), true);
       }
       assert.deepEqual(iovecsOf(vector), ranges);
-      assert.equal(vector.byteLength, ranges.reduce((sum, [, byteLength]) => sum + byteLength, 0));
+      assert.equal(
+        vector.byteLength,
+        ranges.reduce((sum, [, byteLength]) => sum + byteLength, 0),
+      );
     }),
     { numRuns: 50 },
   );

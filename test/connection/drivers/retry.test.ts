@@ -4,7 +4,11 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 
 import * as errno from '../../../src/base/errno.js';
-import { expectSuccess, stopsAccepting, wouldBlock } from '../../../src/connection/drivers/retry.js';
+import {
+  expectSuccess,
+  stopsAccepting,
+  wouldBlock,
+} from '../../../src/connection/drivers/retry.js';
 import type { SystemError } from '../../../src/errors.js';
 
 it('wouldBlock() is for want of room alone, and never for bytes that were done', () => {

@@ -52,6 +52,7 @@ export function handler({ memory }: ClosingData): Handler {
     tasks: {
       stateOf: (reactor: Reactor, id: number) => reactor.find(id)?.state ?? 'none',
       queuedBytesOf: (reactor: Reactor, id: number) => reactor.find(id)?.queuedBytes ?? 0,
+      isPaused: (reactor: Reactor, id: number) => reactor.find(id)?.isPaused ?? false,
       owned: () => ({ owned, freed }),
     },
   });

@@ -19,8 +19,8 @@ export type ConsumerWay =
   | 'iterating'
   /** `pause` after each piece, `resume` later. */
   | 'pausing'
-  /** Bytes stay in the reader until a timer wakes the connection. */
-  | 'leaving unread'
+  /** Take little from the reader in each call, and leave the rest. */
+  | 'reading little'
   /** Paused in onOpen and never resumed. */
   | 'pausing at once';
 
@@ -29,25 +29,22 @@ interface Context {
   consumed: number;
   /** The most bytes that were received and not consumed. */
   mostWaiting: number;
-  mayRead: boolean;
 }
 
 /** Of the reader, at once. */
-const PORTION_BYTES = 200_000;
+const PORTION_BYTES = 5_000;
 const REST_MS = 1;
 
 export function handler({ way }: ConsumerData): Handler {
   const hooks: Handler = {
     onOpen(connection) {
       const hash = createHash('sha256');
-      connection.context = { hash, consumed: 0, mostWaiting: 0, mayRead: false } satisfies Context;
+      connection.context = { hash, consumed: 0, mostWaiting: 0 } satisfies Context;
       connection.write(hello(connection));
       if (way === 'iterating') {
         void iterate(connection);
       } else if (way === 'pausing at once') {
         connection.pause();
-      } else if (way === 'leaving unread') {
-        allow(connection);
       }
     },
     onEnd(connection) {
@@ -62,8 +59,11 @@ export function handler({ way }: ConsumerData): Handler {
       },
     },
   };
-  if (way === 'leaving unread') {
-    hooks.onReadable = takePortion;
+  if (way === 'reading little') {
+    hooks.onReadable = (connection) => {
+      const { reader } = connection;
+      consume(connection, reader.next(Math.min(PORTION_BYTES, reader.length))!);
+    };
   } else {
     hooks.onData = (connection, bytes) => {
       consume(connection, bytes);
@@ -94,28 +94,7 @@ async function iterate(connection: Connection): Promise<void> {
   finish(connection);
 }
 
-/** Reads only when a timer has said so. The call that follows by itself, since something is left, reads nothing. */
-function takePortion(connection: Connection): void {
-  const context = contextOf(connection);
-  const { reader } = connection;
-  if (!context.mayRead) {
-    return;
-  }
-  context.mayRead = false;
-  consume(connection, reader.next(Math.min(PORTION_BYTES, reader.length))!);
-}
-
-function allow(connection: Connection): void {
-  contextOf(connection).mayRead = true;
-  connection.wake();
-  connection.setTimer(REST_MS, allow);
-}
-
 function finish(connection: Connection): void {
-  const { reader } = connection;
-  if (reader.length > 0) {
-    consume(connection, reader.next(reader.length)!);
-  }
   const { hash, consumed } = contextOf(connection);
   connection.write(encodeSummary(hash.digest(), consumed));
   connection.end();

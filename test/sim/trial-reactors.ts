@@ -1,0 +1,162 @@
+/**
+ * The production side of a trial: one reactor that listens, or a main reactor that accepts and two that get the
+ * descriptors through real mailboxes, as the engine does it with threads.
+ */
+
+import type { ConnectionOptions, Handler } from '../../src/api.js';
+import { parseAddress } from '../../src/base/address.js';
+import type { Kernel } from '../../src/base/kernel.js';
+import { releaseCachedRegions } from '../../src/base/region-cache.js';
+import { EpollDriver } from '../../src/connection/drivers/epoll.js';
+import { listenOn } from '../../src/connection/listen-socket.js';
+import { Mailbox } from '../../src/connection/mailbox.js';
+import { Profile } from '../../src/connection/profile.js';
+import { Reactor } from '../../src/connection/reactor.js';
+import { releaseCachedSlabs } from '../../src/connection/slabs.js';
+import { ReactorStats } from '../../src/connection/stats.js';
+import { discardLetters, Inbox } from '../../src/engine/inbox.js';
+import { Postbox } from '../../src/engine/mail.js';
+import type { SimKernel } from './sim-kernel.js';
+import type { SimWorld } from './sim-world.js';
+
+export interface TrialOptions {
+  readonly connection: ConnectionOptions;
+  readonly connectionsMax: number;
+  readonly refuseWhenMax: boolean;
+  readonly receiveBytes: number;
+  readonly receiveBudget: number;
+  readonly acceptBudget: number;
+  readonly blockBytesMax: number;
+}
+
+export class TrialReactors {
+  readonly #world: SimWorld;
+  readonly #options: TrialOptions;
+  readonly #onWarning: (error: Error) => void;
+  readonly #reactors: Reactor[] = [];
+  readonly #kernels: SimKernel[] = [];
+  readonly #mailboxes: { mailbox: Mailbox; pending: Int32Array; wake: number }[] = [];
+  readonly addresses: string[] = [];
+
+  constructor(world: SimWorld, options: TrialOptions, onWarning: (error: Error) => void) {
+    this.#world = world;
+    this.#options = options;
+    this.#onWarning = onWarning;
+  }
+
+  /** `subs` 0: the listening reactor has the connections itself. */
+  start(handler: Handler, listen: readonly string[], subs: number): void {
+    const profile = new Profile(handler, this.#options.connection);
+    const kernel = this.#kernel('main');
+    const main = this.#reactor(kernel, subs === 0 ? handler : {}, () => false);
+    const boxes: Postbox[] = [];
+    for (let i = 0; i < subs; i += 1) {
+      boxes.push(this.#sub(kernel, i, handler, profile));
+    }
+    let next = 0;
+    for (const url of listen) {
+      for (const socket of listenOn(kernel, parseAddress(url), this.#options.connection)) {
+        this.addresses.push(socket.url);
+        if (subs === 0) {
+          main.addListener(socket, profile);
+        } else {
+          main.addListener(socket, profile, (fd) => {
+            next += 1;
+            return boxes[next % subs].sendDescriptor(fd, socket.family);
+          });
+        }
+      }
+    }
+  }
+
+  #sub(main: SimKernel, index: number, handler: Handler, profile: Profile): Postbox {
+    const kernel = this.#kernel(`sub ${index}`);
+    const mailbox = Mailbox.create(16);
+    const pending = new Int32Array(new SharedArrayBuffer(4));
+    const inbox = new Inbox(mailbox, pending, profile);
+    const wake = main.eventfd();
+    this.#mailboxes.push({ mailbox, pending, wake });
+    this.#reactor(kernel, handler, (reactor) => inbox.drain(reactor), wake);
+    return new Postbox(main, mailbox, wake, pending);
+  }
+
+  #kernel(name: string): SimKernel {
+    const kernel = this.#world.kernel(name);
+    this.#kernels.push(kernel);
+    return kernel;
+  }
+
+  #reactor(
+    kernel: Kernel,
+    handler: Handler,
+    inbox: (reactor: Reactor) => boolean,
+    wakeDescriptor?: number,
+  ): Reactor {
+    const reactor = new Reactor({
+      ...this.#options,
+      index: this.#reactors.length,
+      kernel,
+      handler,
+      stats: ReactorStats.create(),
+      createDriver: (completions, options) => new EpollDriver(kernel, completions, options),
+      guardMemory: false,
+      peers: { count: 1, write: () => 'closed', post: () => false },
+      inbox,
+      onTurn: () => {},
+      onWarning: this.#onWarning,
+      onShutdownRequest: () => {},
+      ...(wakeDescriptor === undefined ? {} : { wakeDescriptor }),
+    });
+    this.#reactors.push(reactor);
+    return reactor;
+  }
+
+  get connectionCount(): number {
+    return this.#reactors.reduce((sum, reactor) => sum + reactor.connectionCount, 0);
+  }
+
+  get lettersUnderWay(): number {
+    return this.#mailboxes.reduce((sum, { mailbox }) => sum + mailbox.depth, 0);
+  }
+
+  get timersSet(): number {
+    return this.#reactors.reduce((sum, { state }) => sum + state.wheel.size, 0);
+  }
+
+  get queuedBytes(): number {
+    return this.#reactors.reduce((sum, { state }) => sum + state.queuedBytes, 0);
+  }
+
+  closeAll(): void {
+    for (const reactor of this.#reactors) {
+      reactor.stopListening();
+      reactor.closeAll();
+    }
+  }
+
+  abortAll(): void {
+    for (const reactor of this.#reactors) {
+      reactor.abortAll();
+    }
+  }
+
+  /** Frees everything; returns how many blocks were leaked. */
+  destroy(): number {
+    let leaked = 0;
+    for (const { mailbox, pending } of this.#mailboxes) {
+      mailbox.close();
+      discardLetters(this.#kernels[0], mailbox, pending);
+    }
+    for (const reactor of this.#reactors) {
+      leaked += reactor.destroy();
+    }
+    for (const { wake } of this.#mailboxes) {
+      this.#kernels[0].close(wake);
+    }
+    for (const kernel of this.#kernels) {
+      releaseCachedRegions(kernel);
+      releaseCachedSlabs(kernel);
+    }
+    return leaked;
+  }
+}
