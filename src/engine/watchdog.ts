@@ -62,9 +62,9 @@ export class Watchdog {
     this.#reported = new Array<number>(options.count).fill(0);
   }
 
-  /** A reactor woke the watchdog; or something else, such as a client, woke the main thread. */
+  /** A reactor woke the watchdog; or something else, such as a client or its own timer, woke the main thread. */
   wake(): void {
-    if (this.#timer < 0 && !this.#isClosed && this.#options.blockedAfterMs > 0) {
+    if (this.#timer < 0 && !this.#isClosed && Atomics.load(this.#cell, AWAKE) === 1) {
       this.#arm();
     }
   }

@@ -238,11 +238,12 @@ describe('a hook that blocks its reactor', () => {
     const release = new SharedArrayBuffer(4);
     const { server, url, warnings } = await createWorld(
       { release },
-      { reactors: 3, blockedAfterMs: 20 },
+      { reactors: 3, blockedAfterMs: 50 },
     );
     const [zero, one, two] = (await onePeerEach(url)) as [RawPeer, RawPeer, RawPeer];
     one.send('block');
-    await awaitCondition(() => warnings.length > 0, 'the warning');
+    const named = () => warnings.filter(({ message }) => message.includes('in onData'));
+    await awaitCondition(() => named().length > 0, 'the warning');
     for (let i = 0; i < 50; i += 1) {
       assert.equal(await reactorOf(zero), 0);
       assert.equal(await reactorOf(two), 2);
@@ -252,9 +253,11 @@ describe('a hook that blocks its reactor', () => {
     Atomics.notify(new Int32Array(release), 0);
     assert.equal((await one.read(1)).toString(), '1');
     assert.equal(await server.execute(1, 'index'), 1);
-    assert.equal(warnings.length, 1);
-    assert.equal(warnings[0]!.code, 'ERR_REACTOR_BLOCKED');
-    assert.match(warnings[0]!.message, /Reactor 1 has been in onData/);
+    const [warning, ...others] = named();
+    assert.equal(warning!.code, 'ERR_REACTOR_BLOCKED');
+    assert.match(warning!.message, /Reactor 1 has been in onData/);
+    // On a busy machine any turn may be long; but this one is told of once.
+    assert.ok(others.every(({ message }) => !message.includes('Reactor 1')));
   });
 
   it('does not keep a server open for longer than the shortest deadline, and a grace', async () => {
@@ -272,7 +275,7 @@ describe('a hook that blocks its reactor', () => {
   it('is replaced where that is wished: its peers see the end, the others nothing', async () => {
     const { server, url, warnings } = await createWorld(
       {},
-      { reactors: 3, blockedAfterMs: 10, replaceAfterMs: 30 },
+      { reactors: 3, blockedAfterMs: 200, replaceAfterMs: 1_000 },
     );
     const [zero, one, two] = (await onePeerEach(url)) as [RawPeer, RawPeer, RawPeer];
     const calling = server.execute(1, 'index').catch((error: Error) => error);

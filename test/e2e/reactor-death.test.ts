@@ -119,7 +119,7 @@ async function assertFails(server: Server, task: string, argument: unknown): Pro
 
 describe('what a dead reactor had', () => {
   it('is closed and freed: descriptors, threads, and connections that it had not taken yet', async () => {
-    const world = await createWorld({ blockedAfterMs: 5, replaceAfterMs: 50 });
+    const world = await createWorld({ blockedAfterMs: 200, replaceAfterMs: 1_000 });
     const { server, url } = world;
     await onePeerEach(world);
     const settle = async () => {

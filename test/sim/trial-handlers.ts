@@ -81,9 +81,6 @@ function pump(entry: Entry): void {
       return;
     }
     entry.written += n;
-    if (result === 'queued' && connection.queuedBytes > 4_000) {
-      return;
-    }
   }
   connection.end();
 }

@@ -13,7 +13,7 @@ import { Mailbox } from '../../src/connection/mailbox.js';
 import { Profile } from '../../src/connection/profile.js';
 import { Reactor } from '../../src/connection/reactor.js';
 import { releaseCachedSlabs } from '../../src/connection/slabs.js';
-import { ReactorStats } from '../../src/connection/stats.js';
+import { Counter, ReactorStats } from '../../src/connection/stats.js';
 import { discardLetters, Inbox } from '../../src/engine/inbox.js';
 import { Postbox } from '../../src/engine/mail.js';
 import type { SimKernel } from './sim-kernel.js';
@@ -125,6 +125,25 @@ export class TrialReactors {
 
   get queuedBytes(): number {
     return this.#reactors.reduce((sum, { state }) => sum + state.queuedBytes, 0);
+  }
+
+  /** Slots in use, listeners included. */
+  get slotsUsed(): number {
+    return this.#reactors.reduce((sum, { state }) => sum + state.table.used, 0);
+  }
+
+  /** Deadlines that passed. */
+  get timeouts(): number {
+    const counters = [
+      Counter.timeoutRead,
+      Counter.timeoutWrite,
+      Counter.timeoutIdle,
+      Counter.timeoutLinger,
+    ];
+    return this.#reactors.reduce(
+      (sum, { stats }) => sum + counters.reduce((part, counter) => part + stats.get(counter), 0),
+      0,
+    );
   }
 
   closeAll(): void {

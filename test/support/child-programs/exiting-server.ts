@@ -30,6 +30,8 @@ function start(reactors: number): Promise<Server> {
     listen: 'tcp://127.0.0.1:0',
     handler: new URL('../engine-handlers/echo.js', import.meta.url),
     reactors,
+    // Nothing ends by it.
+    lingerTimeoutMs: 3_600_000,
   });
 }
 
@@ -65,7 +67,10 @@ async function run({ way, reactors }: ExitOrder): Promise<void> {
   const server = await start(reactors);
   const [address] = server.addresses;
   if (way === 'signals') {
-    closeOnSignals(server, { onSignal: (signal) => console.log(`got ${signal}`) });
+    closeOnSignals(server, {
+      deadlineMs: 3_600_000,
+      onSignal: (signal) => console.log(`got ${signal}`),
+    });
     process.channel?.unref();
   }
   process.send!(address);
