@@ -1,5 +1,6 @@
 /**
- * The benchmark's command: `npm run bench -- [echo|stream|idle|all|buffers|timers] [options]`, see README.md beside this file.
+ * The benchmark's command: `npm run bench -- [echo|stream|idle|all|buffers|timers] [options]`, see README.md beside
+ * this file.
  *
  * Exit code 0 when everything was measured without an error, 1 when something failed, 2 for a wrong command line.
  */

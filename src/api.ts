@@ -42,7 +42,10 @@ export interface CloseReason {
     | 'error'
     /** A deadline passed; see `timeout`. */
     | 'timeout'
-    /** The write queue passed its cap and the policy is to close; or a pull handler left more than `readQueueMax` unread. */
+    /**
+     * The write queue passed its cap and the policy is to close; or a pull handler left more than `readQueueMax`
+     * unread.
+     */
     | 'overflow'
     /** The handler threw; see `error`. */
     | 'handler'
@@ -250,8 +253,8 @@ export interface ConnectionOptions extends SocketOptions {
    */
   whenFull?: 'refuse' | 'close' | 'pause-source';
   /**
-   * A pull handler's unread bytes, hence its largest message: reading pauses above this while the handler reads on; if it
-   * read nothing of them, and has not paused, the connection is aborted with `overflow`. 1,048,576.
+   * A pull handler's unread bytes, hence its largest message: reading pauses above this while the handler reads on; if
+   * it read nothing of them, and has not paused, the connection is aborted with `overflow`. 1,048,576.
    */
   readQueueMax?: number;
 }

@@ -45,7 +45,29 @@ export const RULES = {
 
   ratchet: {},
 
-  coveredBy: {},
+  coveredBy: {
+    'src/base/linux.ts': 'test/base/layout.test.ts',
+    'src/connection/completion-router.ts': 'test/connection/reactor.test.ts',
+    'src/connection/create-connection.ts': 'test/connection/connection.test.ts',
+    'src/connection/create-state.ts': 'test/connection/reactor.test.ts',
+    'src/connection/dialer.ts': 'test/e2e/dial.test.ts',
+    'src/connection/dispatch.ts': 'test/e2e/handler-errors.test.ts',
+    'src/connection/driver.ts': 'test/contract/epoll-linux.test.ts',
+    'src/connection/drivers/epoll-connects.ts': 'test/contract/epoll-linux.test.ts',
+    'src/connection/drivers/epoll-listeners.ts': 'test/contract/epoll-linux.test.ts',
+    'src/connection/drivers/epoll.ts': 'test/contract/epoll-linux.test.ts',
+    'src/connection/lifecycle.ts': 'test/e2e/half-close.test.ts',
+    'src/connection/read-path.ts': 'test/connection/connection-reads.test.ts',
+    'src/connection/turns.ts': 'test/connection/reactor.test.ts',
+    'src/connection/write-path.ts': 'test/connection/connection-writes.test.ts',
+    'src/engine/acceptor.ts': 'test/e2e/engine.test.ts',
+    'src/engine/create-reactor.ts': 'test/connection/reactor.test.ts',
+    'src/engine/local-server.ts': 'test/engine/serve.test.ts',
+    'src/engine/reactor-thread.ts': 'test/e2e/reactor-death.test.ts',
+    'src/engine/threaded-server.ts': 'test/e2e/engine.test.ts',
+    'src/engine/worker-main.ts': 'test/e2e/reactor-death.test.ts',
+    'src/engine/thread-kernel.ts': 'test/e2e/start-stop.test.ts',
+  },
 };
 
 export const FILE_LINES_MAX = 400;

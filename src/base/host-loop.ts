@@ -24,8 +24,8 @@ import {
  * readable, Node tries to receive, which fails (ENOTSOCK), and the `error` event is the ring.
  *
  * It has to be a handle of Node's own. koffi's (`koffi.node.poll`, 3.3.4) calls into JavaScript also while a thread is
- * being ended (`worker.terminate()`, a full heap, `process.exit()`), which Node refuses, and then it aborts the process:
- * under traffic that was up to 7 of 10 ends. Node's check before they call back, and cost 2 microseconds more.
+ * being ended (`worker.terminate()`, a full heap, `process.exit()`), which Node refuses, and then it aborts the
+ * process: under traffic that was up to 7 of 10 ends. Node's check before they call back, and cost 2 microseconds more.
  */
 export class HostDoorbell implements Doorbell {
   readonly #kernel: Kernel;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 
-import type { Connection, Handler } from '../../src/api.js';
+import type { CloseReason, Connection, Handler } from '../../src/api.js';
 import { awaitCondition, rounds } from '../support/await-condition.js';
 import { hookNotes, LinuxRig, type RigOptions } from '../support/reactor-rig.js';
 
@@ -114,6 +114,30 @@ describe('the reader', () => {
     isSlow = false;
     await awaitCondition(() => connection.bytesReceived === 300_000, 'the rest');
     await sent;
+  });
+});
+
+describe('a pull handler that wants more than readQueueMax', () => {
+  it('would wait for ever: its connection ends with overflow', async () => {
+    const codes: string[] = [];
+    const onClose = (_connection: Connection, { code }: CloseReason) => void codes.push(code);
+    const { peer } = await open({ onReadable: () => {}, onClose }, { readQueueMax: 1_000 });
+    peer.send(Buffer.alloc(1_000));
+    await rounds(10);
+    assert.deepEqual(codes, []);
+    peer.send(Buffer.alloc(1));
+    await awaitCondition(() => codes.length > 0, 'the close');
+    assert.deepEqual(codes, ['overflow']);
+  });
+
+  it('may pause instead, and read later', async () => {
+    const onReadable = (connection: Connection) => connection.pause();
+    const { peer, connection } = await open({ onReadable }, { readQueueMax: 1_000 });
+    peer.send(Buffer.alloc(5_000));
+    await awaitCondition(() => connection.isPaused, 'the pause');
+    await rounds(10);
+    assert.deepEqual([connection.state, connection.reader.length], ['open', 5_000]);
+    connection.reader.skip(5_000);
   });
 });
 

@@ -52,7 +52,10 @@ async function createWorld(
     server,
     url: server.addresses[0]!,
     account() {
-      const entries = Object.entries(WORDS).map(([name, word]) => [name, Atomics.load(words, word)]);
+      const entries = Object.entries(WORDS).map(([name, word]) => [
+        name,
+        Atomics.load(words, word),
+      ]);
       return Object.fromEntries(entries) as Account;
     },
     arm: () => void Atomics.store(words, WORDS.isArmed, 1),

@@ -138,7 +138,11 @@ for (const reactors of [1, 3]) {
 
     it('take and give structured clones', async () => {
       const server = await start({ reactors });
-      const value = { map: new Map([[1, new Date(5)]]), bytes: new Uint8Array([1, 2]), no: undefined };
+      const value = {
+        map: new Map([[1, new Date(5)]]),
+        bytes: new Uint8Array([1, 2]),
+        no: undefined,
+      };
       assert.deepEqual(await server.execute(last, 'echo', value), value);
       const list = [1];
       assert.deepEqual(await server.execute(last, 'change', list), [1, 0]);

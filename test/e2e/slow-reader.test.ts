@@ -50,7 +50,8 @@ async function untilWaiting(stage: Stage, caller: Caller): Promise<Level> {
   const level = await untilAnswer(
     'the stream waits for its peer',
     () => levelOf(stage, caller),
-    (answer) => answer?.isWaiting === true,
+    // Asked within a turn it may be about to go on, with nothing queued any more.
+    (answer) => answer !== undefined && answer.isWaiting && answer.queuedBytes > 0,
   );
   return level!;
 }
@@ -91,7 +92,6 @@ for (const shape of SHAPES) {
           for (const caller of slow) {
             const level = await untilWaiting(stage, caller);
             assert.ok(level.mostQueued <= bound, `${level.mostQueued} bytes were queued`);
-            assert.ok(level.queuedBytes > 0);
             assert.equal(level.refusals > 0, pace === 'until full');
           }
           await expectService(stage, 50);

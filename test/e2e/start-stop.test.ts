@@ -72,10 +72,14 @@ async function run({ options, lives, warmUp, bytesMax }: Trial): Promise<void> {
       samples.push(residentBytes());
     }
   }
-  await awaitCondition(() => {
-    const { descriptors, threads } = figures();
-    return descriptors <= before.descriptors && threads <= before.threads + HOST_THREADS;
-  }, `the figures of before, ${JSON.stringify(before)}; now ${JSON.stringify(figures())}`, 10_000);
+  await awaitCondition(
+    () => {
+      const { descriptors, threads } = figures();
+      return descriptors <= before.descriptors && threads <= before.threads + HOST_THREADS;
+    },
+    `the figures of before, ${JSON.stringify(before)}; now ${JSON.stringify(figures())}`,
+    10_000,
+  );
   const perLife = growth(samples, between);
   const series = samples.map((bytes) => (bytes / 1e6).toFixed(1)).join(' ');
   assert.ok(perLife <= bytesMax, `${perLife.toFixed(0)} bytes for each life; megabytes: ${series}`);
@@ -107,8 +111,12 @@ it('starts that fail leave nothing either', async () => {
   for (let i = 0; i < 5; i += 1) {
     await attempt();
   }
-  await awaitCondition(() => {
-    const { descriptors, threads } = figures();
-    return descriptors <= before.descriptors && threads <= before.threads;
-  }, `the figures of before, ${JSON.stringify(before)}; now ${JSON.stringify(figures())}`, 10_000);
+  await awaitCondition(
+    () => {
+      const { descriptors, threads } = figures();
+      return descriptors <= before.descriptors && threads <= before.threads;
+    },
+    `the figures of before, ${JSON.stringify(before)}; now ${JSON.stringify(figures())}`,
+    10_000,
+  );
 });

@@ -1,6 +1,6 @@
 /**
- * Handlers for trials, one drawn by each seed. Whatever they do, what a peer gets is a prefix of a known stream: its own
- * (an echo) or, from sources, that of its number with all bits of SOURCE flipped.
+ * Handlers for trials, one drawn by each seed. Whatever they do, what a peer gets is a prefix of a known stream: its
+ * own (an echo) or, from sources, that of its number with all bits of SOURCE flipped.
  */
 
 import type { Action, Connection, Handler } from '../../src/api.js';

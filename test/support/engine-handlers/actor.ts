@@ -66,7 +66,9 @@ export default function createHandler({ hook, action, account }: ActorData): Han
     onEnd: ({ context }) => act('onEnd', context),
     onClose({ context }, { code, unsentBytes }) {
       count('closed');
-      count(code === 'shutdown' ? 'closedByShutdown' : code === 'ended' ? 'closedByEnd' : 'closedByUs');
+      count(
+        code === 'shutdown' ? 'closedByShutdown' : code === 'ended' ? 'closedByEnd' : 'closedByUs',
+      );
       if (unsentBytes > 0) {
         count('unsentConnections');
       }
