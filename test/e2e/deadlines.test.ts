@@ -1,96 +1,19 @@
 /**
- * Deadlines and timers. Nothing here measures time: a timer of the reactor's that was set later, or an order of events,
+ * Deadlines. Nothing here measures time: a timer of the reactor's that was set later, or an order of events,
  * says that a deadline passed and did nothing.
  */
 
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 
-import {
-  type CloseReason,
-  type Connection,
-  type Handler,
-  type Reactor,
-  type ServeOptions,
-  type Server,
-  serve,
-} from '../../src/index.js';
+import { type CloseReason, type Connection, serve } from '../../src/index.js';
 import { awaitCondition, rounds } from '../support/await-condition.js';
 import { RawPeer, rawKernel } from '../support/raw-peer.js';
+import { createWorld, endWorlds, peers, servers, type World } from '../support/timed-world.js';
 
 const HOUR = 3_600_000;
 
-interface World {
-  readonly server: Server;
-  readonly url: string;
-  readonly reactor: Reactor;
-  readonly opened: Connection[];
-  readonly closed: { connection: Connection; reason: CloseReason }[];
-  /** Connects and gives both ends. */
-  pair(): Promise<{ peer: RawPeer; connection: Connection }>;
-  /** Resolves when a timer of the reactor's fires that is set now. */
-  after(milliseconds: number): Promise<void>;
-  /** Runs on the reactor, inside of a turn. */
-  inTurn(task: () => void): Promise<void>;
-}
-
-const servers: Server[] = [];
-const peers: RawPeer[] = [];
-
-afterEach(async () => {
-  for (const peer of peers.splice(0)) {
-    peer.close();
-  }
-  await Promise.all(servers.splice(0).map((server) => server.close({ deadlineMs: 0 })));
-});
-
-async function createWorld(
-  options: Partial<ServeOptions> = {},
-  handler: Handler = {},
-): Promise<World> {
-  const opened: Connection[] = [];
-  const closed: World['closed'] = [];
-  let reactor: Reactor | undefined;
-  const server = await serve({
-    listen: 'tcp://127.0.0.1:0',
-    ...options,
-    handler: {
-      ...handler,
-      onBoot(booted) {
-        reactor = booted;
-      },
-      onOpen: (connection) => void opened.push(connection),
-      onClose: (connection, reason) => void closed.push({ connection, reason }),
-    },
-  });
-  servers.push(server);
-  const url = server.addresses[0]!;
-  return {
-    server,
-    url,
-    reactor: reactor!,
-    opened,
-    closed,
-    async pair() {
-      const { length } = opened;
-      const peer = await RawPeer.connect(url, { receiveBufferBytes: 4_096 });
-      peers.push(peer);
-      await awaitCondition(() => opened.length > length, 'the connection');
-      return { peer, connection: opened.at(-1)! };
-    },
-    after: (milliseconds) =>
-      new Promise((resolve) => {
-        reactor!.setTimer(milliseconds, resolve);
-      }),
-    inTurn: (task) =>
-      new Promise((resolve) => {
-        reactor!.execute(() => {
-          task();
-          resolve();
-        });
-      }),
-  };
-}
+afterEach(endWorlds);
 
 async function closeOf(world: World, connection: Connection): Promise<CloseReason> {
   const find = () => world.closed.filter((each) => each.connection === connection);
@@ -135,21 +58,6 @@ describe('deadlines of many connections', () => {
     assert.ok(world.closed.every(({ reason }) => reason.timeout === 'idle'));
     assert.equal(world.server.stats.totals.timeoutIdle, count);
     assert.equal(peers.at(-1)!.receive(), 'ECONNRESET');
-  });
-
-  it('thousands of timers of one tick all fire, once', async () => {
-    const { reactor, inTurn } = await createWorld();
-    const fired = new Array<number>(8_000).fill(0);
-    await inTurn(() => {
-      for (let i = 0; i < fired.length; i += 1) {
-        reactor.setTimer(3, () => {
-          fired[i]! += 1;
-        });
-      }
-    });
-    await awaitCondition(() => fired.every((count) => count > 0), 'all timers');
-    await rounds(5);
-    assert.ok(fired.every((count) => count === 1));
   });
 });
 
@@ -366,67 +274,5 @@ describe('deadlines of closing', () => {
     assert.equal(connection.state, 'closing');
     peer.end();
     assert.equal((await closeOf(world, connection)).code, 'closed');
-  });
-});
-
-describe('timers of a connection', () => {
-  it('call back with the connection, in the order of their times', async () => {
-    const world = await createWorld();
-    const { connection } = await world.pair();
-    const fired: string[] = [];
-    const note = (name: string) => (given: Connection) => {
-      fired.push(given === connection ? name : 'somebody else');
-    };
-    await world.inTurn(() => {
-      connection.setTimer(9, note('third'));
-      connection.setTimer(3, note('first'));
-      connection.setTimer(6, note('second'));
-    });
-    await awaitCondition(() => fired.length === 3, 'the timers');
-    assert.deepEqual(fired, ['first', 'second', 'third']);
-  });
-
-  it('can be cleared, early, late and twice', async () => {
-    const world = await createWorld();
-    const { connection } = await world.pair();
-    const fired: number[] = [];
-    const timer = connection.setTimer(3, () => fired.push(1));
-    connection.clearTimer(timer);
-    connection.clearTimer(timer);
-    const own: number = connection.setTimer(3, () => {
-      fired.push(2);
-      connection.clearTimer(own);
-    });
-    await world.after(20);
-    assert.deepEqual(fired, [2]);
-    connection.clearTimer(own);
-    connection.clearTimer(-1);
-  });
-
-  it('set again from their own callback they do not starve the connections', async () => {
-    const world = await createWorld(
-      {},
-      { onData: (connection, bytes) => void connection.write(bytes) },
-    );
-    const { peer, connection } = await world.pair();
-    let ticks = 0;
-    const tick = () => {
-      ticks += 1;
-      connection.setTimer(0, tick);
-    };
-    tick();
-    while (ticks < 50) {
-      peer.send('ping');
-      await peer.read(4);
-    }
-  });
-
-  it('refuse what is no delay or no function', async () => {
-    const world = await createWorld();
-    const { connection } = await world.pair();
-    for (const wrong of [-1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 37]) {
-      assert.throws(() => connection.setTimer(wrong, () => {}), RangeError);
-    }
-    assert.throws(() => connection.setTimer(1, 'soon' as unknown as () => void), TypeError);
   });
 });
