@@ -17,11 +17,13 @@ const EXIT_CODE = 86;
 /**
  * - detect_leaks: Node frees little at its end, and LeakSanitizer needs ptrace.
  * - allow_user_segv_handler: else Node's own handler hides where a wild access in FFI was.
+ * - allocator_may_return_null: tests ask for more memory than there is, and want to be told so.
  * - alloc_dealloc_mismatch: Node is linked with its own `operator new`, which AddressSanitizer cannot pair.
  */
 const OPTIONS = [
   'detect_leaks=0',
   'allow_user_segv_handler=0',
+  'allocator_may_return_null=1',
   'alloc_dealloc_mismatch=0',
   `exitcode=${EXIT_CODE}`,
 ];

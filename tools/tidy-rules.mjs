@@ -66,7 +66,6 @@ export const RULES = {
     'src/engine/reactor-thread.ts': 'test/e2e/reactor-death.test.ts',
     'src/engine/threaded-server.ts': 'test/e2e/engine.test.ts',
     'src/engine/worker-main.ts': 'test/e2e/reactor-death.test.ts',
-    'src/engine/thread-kernel.ts': 'test/e2e/start-stop.test.ts',
   },
 };
 

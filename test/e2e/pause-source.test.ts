@@ -11,7 +11,7 @@ import { describe, it } from 'node:test';
 import { encodeOrder, type PairLevel, SINK, SOURCE } from '../support/handlers/pair-order.js';
 import { noiseAt, noiseHash } from '../support/noise.js';
 import type { RawOptions } from '../support/raw-client.js';
-import { type Caller, onStage, SHAPES, Stage } from '../support/stage.js';
+import { type Caller, NEVER_MS, onStage, SHAPES, Stage } from '../support/stage.js';
 import { pauseFor, untilAnswer, within } from '../support/until.js';
 
 /** Above everything that the kernel can hold for source and sink together. */
@@ -20,13 +20,11 @@ const CAP = 262_144;
 const SEED = 11;
 const PIECE = 100_000;
 const SMALL: RawOptions = { receiveBufferBytes: 65_536 };
-const NEVER_MS = 600_000;
 
 const OPTIONS = {
   whenFull: 'pause-source',
   writeQueueMax: CAP,
   allowHalfOpen: true,
-  lingerTimeoutMs: NEVER_MS,
 } as const;
 
 function levelOf(stage: Stage, { id }: Caller): Promise<PairLevel | undefined> {

@@ -30,7 +30,6 @@ const OPTIONS = {
   whenFull: 'pause-source',
   writeQueueMax: CAP,
   allowHalfOpen: true,
-  lingerTimeoutMs: 600_000,
   // Else the kernel, which would take 32 MiB, waits in the proxy's place.
   receiveBufferBytes: 262_144,
 } as const;

@@ -51,7 +51,7 @@ async function untilWaiting(stage: Stage, caller: Caller): Promise<Level> {
     'the stream waits for its peer',
     () => levelOf(stage, caller),
     // Asked within a turn it may be about to go on, with nothing queued any more.
-    (answer) => answer !== undefined && answer.isWaiting && answer.queuedBytes > 0,
+    (answer) => answer?.isWaiting === true && answer.queuedBytes > 0,
   );
   return level!;
 }

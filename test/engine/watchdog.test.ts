@@ -59,6 +59,12 @@ function look(): void {
   callback();
 }
 
+/** What a reactor does that starts to work, and the main thread then. */
+function wake(): void {
+  new TurnWatch(kernel, shared, DESCRIPTOR).note();
+  watchdog.wake();
+}
+
 function work(index: number): void {
   stats[index].beginTurn(now);
   stats[index].add(Counter.turns, 1);
@@ -90,7 +96,7 @@ describe('a reactor that works', () => {
 
   it('is not reported, however much it works', () => {
     create(1_000);
-    watchdog.wake();
+    wake();
     for (let i = 0; i < 20; i += 1) {
       work(0);
       stats[1].beginTurn(now);
@@ -104,7 +110,7 @@ describe('a reactor that works', () => {
 describe('a reactor that blocks', () => {
   it('is reported once for each turn, with its hook and slot', () => {
     create(1_000);
-    watchdog.wake();
+    wake();
     stats[1].beginTurn(now);
     stats[1].enterHook(Hook.onData, 7);
     look();
@@ -125,7 +131,7 @@ describe('a reactor that blocks', () => {
 
   it('is replaced after a longer time, if that is wanted', () => {
     create(1_000, 2_000);
-    watchdog.wake();
+    wake();
     stats[0].beginTurn(now);
     for (let i = 0; i < 3; i += 1) {
       look();
@@ -137,7 +143,7 @@ describe('a reactor that blocks', () => {
 
   it('keeps the watchdog awake when its turn began unseen', () => {
     create(1_000);
-    watchdog.wake();
+    wake();
     const hidden = stats[0];
     let reads = 0;
     // The turn begins between the look and the going to sleep.
@@ -160,18 +166,20 @@ describe('a reactor that blocks', () => {
 });
 
 describe('the watchdog', () => {
-  it('that is switched off never looks', () => {
-    create(0);
+  it('does not look when something else woke the main thread', () => {
+    create(1_000);
     watchdog.wake();
     assert.equal(timer, undefined);
+    wake();
+    assert.notEqual(timer, undefined);
   });
 
   it('looks no more once closed', () => {
     create(1_000);
-    watchdog.wake();
-    watchdog.wake();
+    wake();
+    wake();
     watchdog.close();
-    watchdog.wake();
+    wake();
     assert.equal(timer, undefined);
   });
 
@@ -182,8 +190,9 @@ describe('the watchdog', () => {
       [25, 13],
     ]) {
       timer = undefined;
+      shared = new SharedArrayBuffer(4);
       create(blockedAfterMs);
-      watchdog.wake();
+      wake();
       assert.equal(timer!.delay, delay);
     }
   });

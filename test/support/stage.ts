@@ -47,6 +47,9 @@ export interface Caller {
   readonly id: number;
 }
 
+/** Longer than any test. */
+export const NEVER_MS = 600_000;
+
 let abstractNames = 0;
 
 export class Stage {
@@ -92,6 +95,9 @@ export class Stage {
       reusePort: shape.reusePort,
       // What a test does to a reactor in its own thread is not the watchdog's business.
       blockedAfterMs: 0,
+      // However slow the machine is: a deadline that a scenario is not about must not pass.
+      lingerTimeoutMs: NEVER_MS,
+      halfOpenTimeoutMs: NEVER_MS,
       onWarning: (warning) => warnings.push(warning),
       ...(await handlerOptions(shape, handlerName, data)),
       ...options,

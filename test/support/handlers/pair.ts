@@ -25,6 +25,9 @@ interface Context {
 /** What a pull handler takes at once. */
 const PIECE_BYTES = 5_000;
 
+/** However slow the machine is. */
+const NEVER_MS = 600_000;
+
 let refusals = 0;
 
 export function handler({ pull, backend }: PairData): Handler {
@@ -118,6 +121,8 @@ function connectThrough(source: Connection, backend: string): void {
       whenFull: 'pause-source',
       writeQueueMax: 262_144,
       allowHalfOpen: true,
+      lingerTimeoutMs: NEVER_MS,
+      halfOpenTimeoutMs: NEVER_MS,
     })
     .then(
       (sink) => {
