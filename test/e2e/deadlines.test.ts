@@ -104,9 +104,9 @@ describe('idle and read timeouts', () => {
     for (const set of ['setIdleTimeout', 'setReadTimeout'] as const) {
       const { peer, connection } = await world.pair();
       await world.inTurn(() => {
-        connection[set](5);
+        connection[set](400);
         peer.send('just in time');
-        spin(20);
+        spin(450);
       });
       await rounds(3);
       assert.equal(connection.state, 'open');
