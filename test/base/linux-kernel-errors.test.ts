@@ -185,57 +185,52 @@ async function underSignals(work: () => void): Promise<number> {
   return count;
 }
 
+/** Calls again while the answer is EAGAIN: a packet may still be on its way when the call that sent it returns. */
+function soon(call: () => number): number {
+  const deadline = kernel.now() + 10_000;
+  let n = call();
+  while (n === -errno.EAGAIN && kernel.now() < deadline) {
+    n = call();
+  }
+  assert.ok(n >= 0, `errno ${-n}`);
+  return n;
+}
+
 describe('signals in the midst of calls', () => {
   it('never surface as EINTR, and no byte, connection or event is lost', async () => {
     const epfd = kernel.epollCreate();
     const events = kernel.allocate(EPOLL_EVENT_SIZE * 8);
     const region = kernel.allocate(65_536);
-    const answers = new Set<number>();
-    let sent = 0;
-    let received = 0;
-    const note = (n: number) => {
-      answers.add(n < 0 ? n : 0);
-      return Math.max(n, 0);
-    };
-    const take = (fd: number) => {
-      const n = kernel.receive(fd, region);
-      return n === -errno.EAGAIN ? 0 : note(n);
-    };
     const signals = await underSignals(() => {
       for (let i = 0; i < 300; i += 1) {
-        const listener = tcp();
-        note(kernel.bind(listener, LOOPBACK));
-        note(kernel.listen(listener, 4));
+        const listener = soon(tcp);
+        assert.equal(kernel.bind(listener, LOOPBACK), 0);
+        assert.equal(kernel.listen(listener, 4), 0);
         const name = new Uint8Array(16);
-        note(kernel.getSocketName(listener, name));
-        const fd = tcp();
-        note(kernel.connect(fd, name));
-        // On the loopback a packet may be on its way when the call returns.
-        let peer = -errno.EAGAIN;
-        while (peer === -errno.EAGAIN) {
-          peer = kernel.accept(listener);
-        }
-        note(peer);
-        note(kernel.epollControl(epfd, linux.EPOLL_CTL_ADD, peer, linux.EPOLLIN, peer, 0));
+        assert.equal(kernel.getSocketName(listener, name), 16);
+        const fd = soon(tcp);
+        assert.equal(kernel.connect(fd, name), -errno.EINPROGRESS);
+        const peer = soon(() => kernel.accept(listener));
+        assert.equal(
+          kernel.epollControl(epfd, linux.EPOLL_CTL_ADD, peer, linux.EPOLLIN, peer, 0),
+          0,
+        );
         for (let j = 0; j < 20; j += 1) {
-          sent += note(kernel.sendAt(fd, region.address, 1_000));
-          sent += note(kernel.send(fd, region.bytes.subarray(0, 1_000)));
-          note(kernel.epollWait(epfd, events));
-          received += take(peer);
-        }
-        while (received < sent) {
-          received += take(peer);
+          assert.equal(kernel.sendAt(fd, region.address, 1_000), 1_000);
+          assert.equal(kernel.send(fd, region.bytes.subarray(0, 1_000)), 1_000);
+          assert.ok(kernel.epollWait(epfd, events) >= 0);
+          for (let received = 0; received < 2_000; ) {
+            received += soon(() => kernel.receive(peer, region));
+          }
         }
         for (const each of [fd, peer, listener]) {
-          note(kernel.close(each));
+          assert.equal(kernel.close(each), 0);
         }
       }
     });
     kernel.release(events);
     kernel.release(region);
     assert.ok(signals > 10, `${signals} signals`);
-    assert.deepEqual([...answers].sort(), [-errno.EINPROGRESS, 0]);
-    assert.deepEqual([sent, received], [300 * 20 * 2_000, sent]);
     assert.equal(registry.count(), 1);
   });
 });

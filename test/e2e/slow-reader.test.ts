@@ -80,11 +80,14 @@ async function expectService(stage: Stage, rounds: number): Promise<void> {
   }
 }
 
+/** With a send buffer that the kernel does not grow as it likes: what it takes depends on what it saw before. */
+const LIMITS = { writeQueueMax: CAP, sendBufferBytes: 65_536 };
+
 for (const shape of SHAPES) {
   describe(`slow readers on ${shape.name}`, () => {
     for (const { pace, bound } of BOUNDS) {
       it(`what waits is bounded, others are served, nothing is lost: ${pace}`, async () => {
-        await onStage(Stage.open(shape, 'firehose', { writeQueueMax: CAP }), async (stage) => {
+        await onStage(Stage.open(shape, 'firehose', LIMITS), async (stage) => {
           const growth = new MemoryGrowth();
           const peers = shape === ONE && pace === 'until full' ? MANY : SOME;
           const ordering = Array.from({ length: peers }, () => orderSlowly(stage, pace));
@@ -113,7 +116,7 @@ for (const shape of SHAPES) {
     }
 
     it('the policy close resets the slow peer, and it alone', async () => {
-      const options = { writeQueueMax: CAP, whenFull: 'close' } as const;
+      const options = { ...LIMITS, whenFull: 'close' } as const;
       await onStage(Stage.open(shape, 'firehose', options), async (stage) => {
         const slow = await Promise.all([1, 2, 3].map(() => orderSlowly(stage, 'until closed')));
         for (const { client, id } of slow) {
@@ -133,9 +136,7 @@ for (const shape of SHAPES) {
     });
 
     it('a write from another thread that finds no room closes: a stream has no holes', async () => {
-      await onStage(Stage.open(shape, 'firehose', { writeQueueMax: CAP }), (stage) =>
-        overfill(stage, shape),
-      );
+      await onStage(Stage.open(shape, 'firehose', LIMITS), (stage) => overfill(stage, shape));
     });
   });
 }
