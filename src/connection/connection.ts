@@ -96,8 +96,17 @@ export class SocketConnection implements Connection {
   receipt(callback: (handedOver: boolean) => void): void {
     checkCallback('receipt', callback);
     const { owner, slot } = this;
-    if (slot < 0 || writePath.queuedBytes(owner, slot) === 0) {
-      const handedOver = slot >= 0 && (owner.table.flags[slot] & DESTROYED) === 0;
+    if (slot < 0) {
+      // Not a task: its reactor may be gone by now, and run none.
+      queueMicrotask(() => {
+        try {
+          callback(false);
+        } catch (error) {
+          owner.warn(error);
+        }
+      });
+    } else if (writePath.queuedBytes(owner, slot) === 0) {
+      const handedOver = (owner.table.flags[slot] & DESTROYED) === 0;
       owner.reactor.execute(() => callback(handedOver));
     } else {
       writePath.queueOf(owner, slot).addReceipt(callback);

@@ -170,7 +170,8 @@ async function underSignals(work: () => void): Promise<number> {
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const code = `const { workerData, parentPort } = require('node:worker_threads');
     parentPort.postMessage('started');
-    while (Atomics.load(workerData, 0) === 0) process.kill(${process.pid}, 'SIGWINCH');`;
+    // One each millisecond, as a profiler's: without a pause the main thread would do little else than take them.
+    while (Atomics.wait(workerData, 0, 0, 1) === 'timed-out') process.kill(${process.pid}, 'SIGWINCH');`;
   const worker = new Worker(code, { eval: true, workerData: stop });
   const exited = new Promise((resolve) => worker.once('exit', resolve));
   await new Promise((resolve) => worker.once('message', resolve));
@@ -178,6 +179,7 @@ async function underSignals(work: () => void): Promise<number> {
     work();
   } finally {
     Atomics.store(stop, 0, 1);
+    Atomics.notify(stop, 0);
     await exited;
     await new Promise((resolve) => setTimeout(resolve, 10));
     process.off('SIGWINCH', onSignal);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 
-import type { Handler, ServeOptions, Server } from '../../src/api.js';
+import type { Connection, Handler, ServeOptions, Server } from '../../src/api.js';
 import { serve } from '../../src/engine/serve.js';
 import type { MillraceError, SystemError } from '../../src/errors.js';
 import { awaitCondition, settled } from '../support/await-condition.js';
@@ -182,6 +182,26 @@ describe('close()', () => {
       RawPeer.connect(server.addresses[0]),
       ({ code }: SystemError) => code === 'ECONNREFUSED',
     );
+    peer.close();
+  });
+
+  it('leaves connections whose receipts still come, and are told when they throw', async () => {
+    const connections: Connection[] = [];
+    const warnings: string[] = [];
+    const server = await open(
+      { onOpen: (connection) => void connections.push(connection) },
+      { onWarning: ({ message }) => void warnings.push(message) },
+    );
+    const peer = await RawPeer.connect(server.addresses[0]);
+    await awaitCondition(() => connections.length === 1, 'a connection');
+    await server.close({ deadlineMs: 0 });
+    const receipt = new Promise((resolve) => connections[0].receipt(resolve));
+    connections[0].receipt(() => {
+      throw new Error('as told');
+    });
+    assert.equal(await settled(receipt, 'the receipt', 5_000), false);
+    await awaitCondition(() => warnings.length > 0, 'the warning');
+    assert.deepEqual(warnings, ['as told']);
     peer.close();
   });
 

@@ -22,7 +22,7 @@ export async function untilAnswer<T>(
 ): Promise<T> {
   const deadline = Date.now() + HANG_MS;
   for (;;) {
-    const answer = await ask();
+    const answer = await within(`an answer on whether ${what}`, ask());
     if (isRight(answer)) {
       return answer;
     }
