@@ -43,8 +43,8 @@ export interface CloseReason {
     /** A deadline passed; see `timeout`. */
     | 'timeout'
     /**
-     * The write queue passed its cap and the policy is to close; or a pull handler left more than `readQueueMax`
-     * unread.
+     * The write queue passed its cap and the policy is to close; a write from another thread, which was `queued`, found
+     * no room there; or a pull handler left more than `readQueueMax` unread.
      */
     | 'overflow'
     /** The handler threw; see `error`. */

