@@ -85,8 +85,9 @@ async function run({ options, lives, warmUp, bytesMax }: Trial): Promise<void> {
   assert.ok(perLife <= bytesMax, `${perLife.toFixed(0)} bytes for each life; megabytes: ${series}`);
 }
 
+// A lost receive region alone would be 64 KiB; the allocators of Node 26 settle some megabytes later than those of 20.
 it('1,000 times one reactor in this thread', () =>
-  run({ options: {}, lives: 1_000, warmUp: 200, bytesMax: 8_192 }));
+  run({ options: {}, lives: 1_000, warmUp: 200, bytesMax: 60_000 }));
 
 // The FFI package leaves some 55 KB behind for each thread that ends (measured without any code of ours).
 it('100 times three reactors in threads', () =>
