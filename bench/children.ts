@@ -1,10 +1,10 @@
 /**
- * Child processes of the benchmark: started pinned to one core, read line by line, and gone when the benchmark is
+ * Child processes of the benchmark: started pinned to cores, read line by line, and gone when the benchmark is
  * gone, however it ends. server-process.ts and client-process.ts stand on it.
  *
- * `taskset` replaces itself with the program (execve), so the child's pid is the program's.
+ * `taskset` and `setpriv` replace themselves with the program (execve), so the child's pid is the program's.
  */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 const STOP_TIMEOUT_MS = 3_000;
@@ -29,9 +29,11 @@ export class Child {
   /** How it ended; undefined while it runs. */
   #end: string | undefined;
 
-  constructor(name: string, argv: readonly string[], core: number) {
+  /** `cores` is a number, or a list as taskset(1) takes it, such as "0,1". */
+  constructor(name: string, argv: readonly string[], cores: number | string) {
     this.name = name;
-    this.#process = spawn('taskset', ['-c', String(core), ...argv]);
+    const [program = '', ...args] = [...LAUNCHER, 'taskset', '-c', String(cores), ...argv];
+    this.#process = spawn(program, args);
     this.pid = this.#process.pid ?? -1;
     running.add(this);
     this.#process.on('error', (error) => this.#ended(`cannot be started: ${error.message}`));
@@ -64,6 +66,11 @@ export class Child {
       clearTimeout(timer);
       this.#waiter = undefined;
     }
+  }
+
+  /** What it wrote to standard error, the newest part of it. */
+  get complaints(): string {
+    return this.#stderr.trim();
   }
 
   send(line: string): void {
@@ -108,6 +115,12 @@ export class Child {
     return new Error(`${this.name} ${what}${said === '' ? '' : `; it said: ${said}`}`);
   }
 }
+
+/** setpriv(1), where there is one, ends the children with us even when we are killed by SIGKILL. */
+const LAUNCHER: readonly string[] =
+  spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0
+    ? ['setpriv', '--pdeathsig', 'KILL']
+    : [];
 
 const running = new Set<Child>();
 

@@ -40,8 +40,22 @@ export interface IdleReport {
   readonly maxUs: number;
 }
 
+/** What idle-clients prints for `load`. Requests and histogram are of the measured span. */
+export interface LoadReport extends IdleReport {
+  readonly active: number;
+  readonly requests: number;
+  /** From the first message to the last echo. */
+  readonly allRequests: number;
+  readonly longestUs: number;
+  /** Nanoseconds, ascending: the highest value of a bucket, and how many fell into it. */
+  readonly histogram: readonly (readonly [upToNs: number, count: number])[];
+}
+
 export interface Client<Report> {
-  command(line: string, timeoutMs: number): Promise<Report>;
+  /** `onProgress` is given what idle-clients prints about once a second while it works on a long command. */
+  command(line: string, timeoutMs: number, onProgress?: (report: Report) => void): Promise<Report>;
+  /** What the generator wrote to standard error: why the first connection of a command failed. */
+  complaints(): string;
   stop(): Promise<void>;
 }
 
@@ -49,16 +63,21 @@ export interface Client<Report> {
 export async function startClient<Report>(
   name: string,
   argv: readonly string[],
-  core: number,
+  cores: number | string,
 ): Promise<Client<Report>> {
-  const child = new Child(name, argv, core);
+  const child = new Child(name, argv, cores);
   await child.nextLine((line) => line.includes('"ready"'), READY_TIMEOUT_MS);
   return {
-    async command(line, timeoutMs) {
+    async command(line, timeoutMs, onProgress) {
       child.send(line);
-      const answer = await child.nextLine((text) => !text.includes('"progress"'), timeoutMs);
+      const answer = await child.nextLine((text) => {
+        if (!text.includes('"progress"')) return true;
+        onProgress?.(JSON.parse(text) as Report);
+        return false;
+      }, timeoutMs);
       return JSON.parse(answer) as Report;
     },
+    complaints: () => child.complaints,
     stop: () => child.stop(),
   };
 }

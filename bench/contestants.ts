@@ -4,28 +4,39 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildGo, GO_PEERS, type GoPeer, goPath } from './build-go.js';
 import { nativePath } from './build-native.js';
 import { PEERS_DIRECTORY, ROOT_DIRECTORY } from './paths.js';
 import type { ServerCommand } from './server-process.js';
 
-export const PEERS = ['c', 'net', 'cluster'] as const;
+/** Measured unless --peers says otherwise. */
+export const DEFAULT_PEERS = ['c', 'net', 'cluster'] as const;
+
+export const PEERS = [...DEFAULT_PEERS, ...GO_PEERS] as const;
 
 export type Peer = (typeof PEERS)[number];
+
+/** Names for several peers at once. */
+const PEER_SETS: Readonly<Record<string, readonly Peer[]>> = { go: GO_PEERS };
 
 /** The names that ratios refer to. */
 export const C_REFERENCE = 'c';
 export const NODE_NET = 'net';
 
-export function isPeer(name: string): name is Peer {
-  return PEERS.some((peer) => peer === name);
+/** A peer or the members of a set; nothing for a name that is neither. */
+export function peersNamed(name: string): readonly Peer[] {
+  return PEER_SETS[name] ?? PEERS.filter((peer) => peer === name);
 }
 
-/** millrace first, when it is built, then the peers. */
+/** millrace first, when it is built, then the peers that can be run. `isStream`: for large blocks. */
 export function contestants(
   peers: readonly Peer[],
   others: readonly ServerCommand[],
+  isStream: boolean,
 ): ServerCommand[] {
-  const commands = [...peers.map(peerCommand), ...others];
+  const built = buildGo(peers.filter(isGoPeer));
+  const available = peers.filter((peer) => !isGoPeer(peer) || built.includes(peer));
+  const commands = [...available.map((peer) => peerCommand(peer, isStream)), ...others];
   const program = join(ROOT_DIRECTORY, 'dist/cli/main.js');
   if (existsSync(program)) commands.unshift(millraceCommand(program));
   else process.stderr.write(`bench: without millrace: ${program} is missing (npm run build)\n`);
@@ -36,12 +47,16 @@ export function contestants(
   return commands;
 }
 
+function isGoPeer(peer: Peer): peer is GoPeer {
+  return GO_PEERS.some((name) => name === peer);
+}
+
 function millraceCommand(program: string): ServerCommand {
   const options = ['--listen', 'tcp://127.0.0.1:0', '--reactors', '1', '--quiet'];
   return { name: 'millrace', argv: [process.execPath, program, 'echo', ...options] };
 }
 
-function peerCommand(peer: Peer): ServerCommand {
+function peerCommand(peer: Peer, isStream: boolean): ServerCommand {
   switch (peer) {
     case 'c':
       return { name: peer, argv: [nativePath('echo-reference'), '0'] };
@@ -52,5 +67,10 @@ function peerCommand(peer: Peer): ServerCommand {
         name: peer,
         argv: [process.execPath, join(PEERS_DIRECTORY, 'node-cluster.mjs'), '0', '2'],
       };
+    case 'go-net':
+      // A buffer for each connection: as large as the blocks are, and small where there are many.
+      return { name: peer, argv: [goPath(peer), isStream ? '65536' : '4096'] };
+    default:
+      return { name: peer, argv: [goPath(peer)] };
   }
 }

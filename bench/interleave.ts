@@ -103,6 +103,7 @@ async function runSlice(
   const before = server.cpuSeconds();
   const report = await client.command(`run ${seconds}`, seconds * 1_000 + ANSWER_TIMEOUT_MS);
   server.assertAlive();
+  if (report.errors > 0) process.stderr.write(`bench: ${server.name}: ${client.complaints()}\n`);
   const serverCpuSeconds = server.cpuSeconds() - before;
   const busySeconds = coresBusySeconds(cores) - busyBefore;
   return {

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
+import { goVersion } from './build-go.js';
 import { COMPILER_FLAGS } from './build-native.js';
 import { ROOT_DIRECTORY } from './paths.js';
 
@@ -14,6 +15,8 @@ export interface Machine {
   readonly node: string;
   readonly koffi: string;
   readonly compiler: string;
+  /** Undefined where there is none. */
+  readonly go: string | undefined;
   /** With "+changes" when the working tree differs from it. */
   readonly commit: string;
   /** Before the run, over 1, 5 and 15 minutes: what else the machine was doing. */
@@ -30,6 +33,7 @@ export function describeMachine(): Machine {
     node: process.version,
     koffi: koffiVersion(),
     compiler: `${output('gcc', ['--version']).split('\n')[0]} ${COMPILER_FLAGS.join(' ')}`,
+    go: goVersion(),
     commit: output('git', ['rev-parse', '--short=12', 'HEAD']) + (changes === '' ? '' : '+changes'),
     loadAverage: loadavg(),
   };

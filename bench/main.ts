@@ -1,18 +1,21 @@
 /**
- * The benchmark's command: `npm run bench -- [echo|stream|idle|all|buffers|timers] [options]`, see README.md beside
- * this file.
+ * The benchmark's command: `npm run bench -- [echo|stream|idle|clients8k|all|…] [options]`, see README.md
+ * beside this file.
  *
  * Exit code 0 when everything was measured without an error, 1 when something failed, 2 for a wrong command line.
  */
 
 import { runBuffersBenchmark } from './buffers.js';
 import { buildNative } from './build-native.js';
+import { type ClientsRound, measureClients, printClients } from './clients8k.js';
 import { contestants } from './contestants.js';
 import { type IdleResult, measureIdle } from './idle.js';
 import { interleave, type Slice } from './interleave.js';
 import { checkLimits, warnIfBusy } from './limits.js';
 import { describeMachine } from './machine.js';
+import { runMillionBenchmark } from './million.js';
 import { type Options, parseOptions, USAGE } from './options.js';
+import { runPlots } from './plot.js';
 import { printIdle, printSummaries, type Summary, summarize, writeResults } from './report.js';
 import type { ServerCommand } from './server-process.js';
 import { runTimersBenchmark } from './timers.js';
@@ -61,6 +64,19 @@ async function runIdle(
   return results;
 }
 
+async function runClients(
+  commands: readonly ServerCommand[],
+  options: Options,
+): Promise<ClientsRound[]> {
+  const rounds: ClientsRound[] = [];
+  for (const connections of options.connections.clients8k) {
+    const measured = await measureClients(commands, connections, options);
+    printClients(measured);
+    rounds.push(...measured);
+  }
+  return rounds;
+}
+
 async function run(options: Options): Promise<void> {
   const counts = options.benchmarks.flatMap((benchmark) => options.connections[benchmark]);
   checkLimits(Math.max(...counts), options.serverCore, options.clientCore);
@@ -70,31 +86,51 @@ async function run(options: Options): Promise<void> {
   const slices: Slice[] = [];
   const summaries: Summary[] = [];
   const idle: IdleResult[] = [];
+  const clients: ClientsRound[] = [];
   for (const benchmark of options.benchmarks) {
-    const commands = contestants(options.peers[benchmark], options.others);
+    const peers = options.peers[benchmark];
+    const commands = contestants(peers, options.others, benchmark === 'stream');
     if (benchmark === 'idle') {
       idle.push(...(await runIdle(commands, options)));
+    } else if (benchmark === 'clients8k') {
+      clients.push(...(await runClients(commands, options)));
     } else {
       const measured = await runLoad(benchmark, commands, options);
       slices.push(...measured.slices);
       summaries.push(...measured.summaries);
     }
   }
-  const path = writeResults(options.benchmarks, options, machine, { slices, summaries, idle });
+  const results = { slices, summaries, idle, clients };
+  const path = writeResults(options.benchmarks, options, machine, results);
   if (path !== undefined) process.stderr.write(`bench: every slice is in ${path}\n`);
-  const failures = summaries.some((s) => s.errors > 0) || idle.some((result) => result.lost > 0);
+  const failures =
+    summaries.some((s) => s.errors > 0) || [...idle, ...clients].some(({ lost }) => lost > 0);
   if (failures) throw new Error('connections failed; the figures above are not worth anything');
 }
 
+/** Benchmarks that are programs of their own, with their own options. */
+async function runOther(name: string | undefined): Promise<number | undefined> {
+  const argv = process.argv.slice(3);
+  switch (name) {
+    case 'buffers':
+      await runBuffersBenchmark(argv);
+      return 0;
+    case 'timers':
+      await runTimersBenchmark(argv);
+      return 0;
+    case 'million':
+      return runMillionBenchmark(argv);
+    case 'plot':
+      runPlots(argv);
+      return 0;
+    default:
+      return undefined;
+  }
+}
+
 async function main(): Promise<number> {
-  if (process.argv[2] === 'buffers') {
-    await runBuffersBenchmark(process.argv.slice(3));
-    return 0;
-  }
-  if (process.argv[2] === 'timers') {
-    await runTimersBenchmark(process.argv.slice(3));
-    return 0;
-  }
+  const code = await runOther(process.argv[2]);
+  if (code !== undefined) return code;
   let options: Options;
   try {
     options = parseOptions(process.argv.slice(2));

@@ -3,10 +3,11 @@
  * right.
  */
 import { parseArgs } from 'node:util';
-import { isPeer, PEERS, type Peer } from './contestants.js';
+import { DEFAULT_PEERS, PEERS, type Peer, peersNamed } from './contestants.js';
+import { integer, seconds } from './option-values.js';
 import type { ServerCommand } from './server-process.js';
 
-export const BENCHMARKS = ['echo', 'stream', 'idle'] as const;
+export const BENCHMARKS = ['echo', 'stream', 'idle', 'clients8k'] as const;
 
 export type Benchmark = (typeof BENCHMARKS)[number];
 
@@ -17,7 +18,10 @@ export interface Options {
   readonly benchmarks: readonly Benchmark[];
   /** Connection counts for each benchmark, smallest first. */
   readonly connections: Readonly<Record<Benchmark, readonly number[]>>;
+  /** Of echo and idle. */
   readonly messageBytes: number;
+  /** Of clients8k. */
+  readonly clientsBytes: number;
   /** Messages on their way for each connection (echo). */
   readonly inFlight: number;
   /** Bytes on their way for each connection (stream). */
@@ -36,18 +40,21 @@ export interface Options {
   readonly json: string | undefined;
 }
 
-export const USAGE = `usage: npm run bench -- [echo|stream|idle|all] [options]
+export const USAGE = `usage: npm run bench -- [echo|stream|idle|clients8k|all] [options]
        npm run bench -- buffers [--rounds N] [--only TEXT]
        npm run bench -- timers
-  --connections LIST   connection counts (echo 100,1000,10000; stream 10,100; idle 19000);
-                       with all: those of echo
-  --bytes N            bytes of a message of echo and idle (512)
+       npm run bench -- plot
+       npm run bench -- million --help
+  --connections LIST   connection counts (echo 100,1000,10000; stream 10,100; idle 19000;
+                       clients8k 8192); with all: those of echo
+  --bytes N            bytes of a message of echo and idle (512), or of clients8k (1024)
   --in-flight N        messages on their way for each connection of echo (1)
   --window BYTES       bytes on their way for each connection of stream (262144)
   --rounds N           rounds, in each of which every server gets one slice (9)
   --slice SECONDS      length of a slice (1)
   --warm-up SECONDS    not counted, at the start of each slice (0.1)
-  --peers LIST         of ${PEERS.join(', ')}, beside millrace (all of them; c,net for idle)
+  --peers LIST         beside millrace, of ${PEERS.join(', ')};
+                       go: all that are in Go (${DEFAULT_PEERS.join(',')}; c,net for idle)
   --peer NAME=COMMAND  another server; it has to print "listening PORT"; may be given several times
   --server-core N      core of every server (0)
   --client-core N      core of the load generator (1)
@@ -61,7 +68,7 @@ export function parseOptions(argv: readonly string[]): Options {
     allowPositionals: true,
     options: {
       connections: { type: 'string' },
-      bytes: { type: 'string', default: '512' },
+      bytes: { type: 'string' },
       'in-flight': { type: 'string', default: '1' },
       window: { type: 'string', default: '262144' },
       rounds: { type: 'string', default: '9' },
@@ -79,13 +86,19 @@ export function parseOptions(argv: readonly string[]): Options {
   return {
     benchmarks,
     connections: parseConnections(values.connections, benchmarks),
-    messageBytes: integer('--bytes', values.bytes, 1, 4_096),
+    messageBytes: integer('--bytes', values.bytes ?? '512', 1, 4_096),
+    clientsBytes: integer('--bytes', values.bytes ?? '1024', 1, 4_096),
     inFlight: integer('--in-flight', values['in-flight'], 1, 1_024),
     windowBytes: integer('--window', values.window, 1, 1 << 30),
     rounds: integer('--rounds', values.rounds, 1, 1_000),
     sliceSeconds: seconds('--slice', values.slice, 0.01),
     warmUpSeconds: seconds('--warm-up', values['warm-up'], 0),
-    peers: { echo: peers ?? PEERS, stream: peers ?? PEERS, idle: peers ?? IDLE_PEERS },
+    peers: {
+      echo: peers ?? DEFAULT_PEERS,
+      stream: peers ?? DEFAULT_PEERS,
+      idle: peers ?? IDLE_PEERS,
+      clients8k: peers ?? DEFAULT_PEERS,
+    },
     others: values.peer.map(parseOther),
     serverCore: integer('--server-core', values['server-core'], 0, 1_023),
     clientCore: integer('--client-core', values['client-core'], 0, 1_023),
@@ -112,6 +125,7 @@ function parseConnections(
     echo: [100, 1_000, 10_000],
     stream: [10, 100],
     idle: [19_000],
+    clients8k: [8_192],
   };
   if (text === undefined) return connections;
   const given = text.split(',').map((item) => integer('--connections', item, 1, 1_000_000));
@@ -121,11 +135,13 @@ function parseConnections(
 
 function parsePeers(text: string): readonly Peer[] {
   const names = text.split(',').filter((name) => name !== '');
-  const unknown = names.find((name) => !isPeer(name));
+  const unknown = names.find((name) => peersNamed(name).length === 0);
   if (unknown !== undefined) {
-    throw new TypeError(`--peers: no peer is called ${unknown}: ${PEERS.join(', ')}`);
+    throw new TypeError(
+      `--peers: no peer is called ${unknown}: ${PEERS.join(', ')}, or go for all of Go`,
+    );
   }
-  return names.filter(isPeer);
+  return [...new Set(names.flatMap((name) => peersNamed(name)))];
 }
 
 /** NAME=COMMAND; the command is split at spaces, there is no quoting. */
@@ -135,20 +151,4 @@ function parseOther(text: string): ServerCommand {
     throw new TypeError(`--peer: expected NAME=COMMAND, got ${text}`);
   }
   return { name, argv: command.trim().split(/\s+/) };
-}
-
-function integer(option: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new RangeError(`${option}: expected a whole number from ${min} to ${max}, got ${text}`);
-  }
-  return value;
-}
-
-function seconds(option: string, text: string, min: number): number {
-  const value = Number(text);
-  if (!(value >= min && value <= 3_600)) {
-    throw new RangeError(`${option}: expected seconds from ${min} to 3600, got ${text}`);
-  }
-  return value;
 }

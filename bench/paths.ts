@@ -10,4 +10,8 @@ export const NATIVE_SOURCE_DIRECTORY = fileURLToPath(
 );
 export const NATIVE_BUILD_DIRECTORY = fileURLToPath(new URL('../native', import.meta.url));
 export const PEERS_DIRECTORY = fileURLToPath(new URL('../../bench/peers', import.meta.url));
+export const SERVERS_DIRECTORY = fileURLToPath(new URL('../../bench/servers', import.meta.url));
 export const RESULTS_DIRECTORY = fileURLToPath(new URL('../../bench/results', import.meta.url));
+export const GO_SOURCE_DIRECTORY = fileURLToPath(new URL('../../bench/peers/go', import.meta.url));
+export const GO_BUILD_DIRECTORY = fileURLToPath(new URL('../go', import.meta.url));
+export const PLOTS_DIRECTORY = fileURLToPath(new URL('../../docs/plots', import.meta.url));

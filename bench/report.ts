@@ -4,15 +4,15 @@
  * A ratio is the median over the rounds of "this server's rate in the round / the reference's rate in the same
  * round", not the quotient of two medians: the two slices of a round are seconds apart and saw the same machine.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import type { ClientsRound } from './clients8k.js';
 import { C_REFERENCE, NODE_NET } from './contestants.js';
 import type { IdleResult } from './idle.js';
 import type { Slice } from './interleave.js';
 import type { Machine } from './machine.js';
 import type { Benchmark, Options } from './options.js';
-import { RESULTS_DIRECTORY } from './paths.js';
+import { writeResultFile } from './result-file.js';
 import { median, sum } from './statistics.js';
+import { fixed, grouped, megabytes, percent, printTable } from './table.js';
 
 /** The benchmark's own process and the kernel's threads stay below this part of two cores. */
 const FOREIGN_BUSY_MAX = 0.05;
@@ -45,6 +45,7 @@ export interface Results {
   readonly slices: readonly Slice[];
   readonly summaries: readonly Summary[];
   readonly idle: readonly IdleResult[];
+  readonly clients: readonly ClientsRound[];
 }
 
 /**
@@ -149,40 +150,6 @@ export function printIdle(results: readonly IdleResult[]): void {
   printTable(header, rows);
 }
 
-function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
-  const widths = header.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const lines = [header, ...rows].map((row) =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join('  '),
-  );
-  process.stdout.write(`${lines.join('\n')}\n\n`);
-}
-
-function grouped(value: number, digits = 0): string {
-  if (!Number.isFinite(value)) return '–';
-  return value.toLocaleString('en', {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  });
-}
-
-function fixed(value: number, digits: number): string {
-  return Number.isFinite(value) ? value.toFixed(digits) : '–';
-}
-
-function percent(part: number): string {
-  return `${fixed(part * 100, 0)} %`;
-}
-
-function megabytes(bytes: number): string {
-  return `${fixed(bytes / 1e6, 1)} MB`;
-}
-
 /** Writes the result file and returns its path; undefined when none is wanted. */
 export function writeResults(
   benchmarks: readonly Benchmark[],
@@ -190,14 +157,6 @@ export function writeResults(
   machine: Machine,
   results: Results,
 ): string | undefined {
-  if (options.json === 'none') return undefined;
-  const date = new Date().toISOString();
   const name = benchmarks.length === 1 ? benchmarks[0] : 'all';
-  const minute = date.slice(0, 16).replace('T', '-').replace(':', '');
-  const path = options.json ?? join(RESULTS_DIRECTORY, `${minute}-${name}.json`);
-  const command = ['npm run bench --', ...process.argv.slice(2)].join(' ');
-  const document = { date, command, machine, options, ...results };
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${JSON.stringify(document, null, 1)}\n`);
-  return path;
+  return writeResultFile(name ?? 'all', options.json, { machine, options, ...results });
 }

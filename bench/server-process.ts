@@ -1,5 +1,5 @@
 /**
- * A server under measurement: started pinned to one core, known to be listening, observed through /proc (proc(5)),
+ * A server under measurement: started pinned to cores, known to be listening, observed through /proc (proc(5)),
  * stopped.
  *
  * A server may be several processes (node:cluster): all figures are sums over the process and its descendants,
@@ -39,11 +39,16 @@ export interface ServerProcess {
   /** The soft limit of open files that the server runs with. */
   filesMax(): number;
   assertAlive(): void;
+  /** For servers that take commands on standard input: sends a line and resolves with the next line of output. */
+  ask(line: string, timeoutMs: number): Promise<string>;
   stop(): Promise<void>;
 }
 
-export async function startServer(command: ServerCommand, core: number): Promise<ServerProcess> {
-  const child = new Child(command.name, command.argv, core);
+export async function startServer(
+  command: ServerCommand,
+  cores: number | string,
+): Promise<ServerProcess> {
+  const child = new Child(command.name, command.argv, cores);
   const line = await child.nextLine((text) => LISTENING.test(text), LISTEN_TIMEOUT_MS);
   const port = Number(LISTENING.exec(line)?.[1]);
   const pids = withDescendants(child.pid);
@@ -59,6 +64,10 @@ export async function startServer(command: ServerCommand, core: number): Promise
     contextSwitches: () => sum(pids, processContextSwitches),
     filesMax: () => filesMax(pids[0] ?? child.pid),
     assertAlive: () => child.assertAlive(),
+    ask(line, timeoutMs) {
+      child.send(line);
+      return child.nextLine(() => true, timeoutMs);
+    },
     stop: () => child.stop(),
   };
 }

@@ -289,7 +289,14 @@ export interface ServeOptions extends ConnectionOptions, ListenerOptions {
   handler: Handler | URL | string;
   /** How many reactors. `auto`: one for each available CPU. 1 by default. More than 1 needs a module as handler. */
   reactors?: number | 'auto';
-  driver?: 'auto' | 'epoll';
+  /** `auto` (the default) takes io_uring where it is the faster one, else epoll; see Server.driverReason. */
+  driver?: 'auto' | 'epoll' | 'uring';
+  /**
+   * Connections live in io_uring's own tables of descriptors, not in the process's: more than RLIMIT_NOFILE of them in
+   * one process. Needs Linux 6.8. Each reactor then listens itself (SO_REUSEPORT), and Unix sockets only with one
+   * reactor. false.
+   */
+  direct?: boolean;
   balance?: Balance;
   /** The most connections of one reactor. The descriptor limit by default. */
   connectionsMax?: number;
@@ -320,7 +327,10 @@ export interface Server extends AsyncDisposable {
   /** The addresses listened on, as URLs with real ports. */
   readonly addresses: readonly string[];
   readonly reactorCount: number;
+  /** `epoll` or `uring`. */
   readonly driver: string;
+  /** Why it was chosen: one line for people. */
+  readonly driverReason: string;
   /** Sums over all reactors, and each one's own, read without locks. */
   readonly stats: import('./connection/stats.js').ServerStats;
   /** Writes to a connection from any thread's point of view: the id names its reactor. */

@@ -40,13 +40,18 @@ export const RULES = {
 
   clockFiles: {
     'src/base/linux-kernel.ts': 'It is the Kernel that gives all others clock, timers and chance.',
+    'src/base/random-words.ts': 'It is where the Kernel gets its chance.',
     'src/base/host-loop.ts': "It is the Kernel's alarm and doorbell.",
   },
 
   ratchet: {},
 
   coveredBy: {
+    'src/base/linux-process.ts': 'test/base/linux-kernel.test.ts',
+    'src/base/linux-ring.ts': 'test/contract/uring-linux.test.ts',
     'src/base/linux.ts': 'test/base/layout.test.ts',
+    'src/base/random-words.ts': 'test/base/linux-kernel.test.ts',
+    'src/base/uring.ts': 'test/base/uring-layout.test.ts',
     'src/connection/completion-router.ts': 'test/connection/reactor.test.ts',
     'src/connection/create-connection.ts': 'test/connection/connection.test.ts',
     'src/connection/create-state.ts': 'test/connection/reactor.test.ts',
@@ -56,6 +61,18 @@ export const RULES = {
     'src/connection/drivers/epoll-connects.ts': 'test/contract/epoll-linux.test.ts',
     'src/connection/drivers/epoll-listeners.ts': 'test/contract/epoll-linux.test.ts',
     'src/connection/drivers/epoll.ts': 'test/contract/epoll-linux.test.ts',
+    'src/connection/drivers/choose.ts': 'test/e2e/drivers.test.ts',
+    'src/connection/drivers/uring-accepts.ts': 'test/contract/uring-linux.test.ts',
+    'src/connection/drivers/uring-buffers.ts': 'test/sim/sim-uring-driver.test.ts',
+    'src/connection/drivers/uring-connects.ts': 'test/contract/uring-linux.test.ts',
+    'src/connection/drivers/uring-files.ts': 'test/contract/uring-linux.test.ts',
+    'src/connection/drivers/uring-queue.ts': 'test/sim/sim-uring-driver.test.ts',
+    'src/connection/drivers/uring-sender.ts': 'test/contract/uring-linux.test.ts',
+    'src/connection/drivers/uring-sends.ts': 'test/contract/uring-linux.test.ts',
+    'src/connection/drivers/uring-setup.ts': 'test/contract/uring-linux.test.ts',
+    'src/connection/drivers/uring-slots.ts': 'test/contract/uring-linux.test.ts',
+    'src/connection/drivers/uring-unit.ts': 'test/contract/uring-linux.test.ts',
+    'src/connection/drivers/uring.ts': 'test/contract/uring-linux.test.ts',
     'src/connection/lifecycle.ts': 'test/e2e/half-close.test.ts',
     'src/connection/read-path.ts': 'test/connection/connection-reads.test.ts',
     'src/connection/turns.ts': 'test/connection/reactor.test.ts',

@@ -7,6 +7,10 @@
 // each pair of addresses. Beyond that, and for speed well before it, clients spread over source addresses 127.0.0.1 to
 // 127.0.0.N. IP_BIND_ADDRESS_NO_PORT (ip(7)) leaves the choice of the port to connect(), which knows all four numbers;
 // without it bind() would need a port that is free for every destination.
+//
+// With `bind_from` a client has one source address for itself and chooses the ports, too, one after the other: then
+// connect() has nothing to search for, which above half of the port range takes it milliseconds for each connection,
+// and net.ipv4.ip_local_port_range does not count.
 #ifndef MILLRACE_BENCH_ENDPOINT_H
 #define MILLRACE_BENCH_ENDPOINT_H
 
@@ -26,11 +30,14 @@
 #include <unistd.h>
 
 #define NANOSECONDS 1000000000ull
+#define SOURCE_PORT_MIN 10000
+#define SOURCE_PORT_MAX 65535
 
 struct endpoint {
   struct sockaddr_storage address;
   socklen_t address_bytes;
   int sources;  // How many source addresses to spread over; 1 leaves the choice to the kernel.
+  struct sockaddr_in source;  // With a family: the one source address, with the next port to try.
 };
 
 static inline uint64_t now_ns(void) {
@@ -99,17 +106,41 @@ static inline void bind_source(int fd, int source) {
   }
 }
 
-// Opens the socket and starts connecting. `index` chooses the source address.
+// From now on all connections come from this numeric address, which no other client may use.
+static inline void bind_from(struct endpoint *endpoint, const char *source) {
+  endpoint->source.sin_family = AF_INET;
+  endpoint->source.sin_port = htons(SOURCE_PORT_MIN);
+  if (inet_pton(AF_INET, source, &endpoint->source.sin_addr) != 1) {
+    fail("not a numeric IPv4 address: %s", source);
+  }
+}
+
+// SO_REUSEADDR takes ports that wait after an earlier run; a port in use by somebody else is passed over.
+static inline void bind_next_port(int fd, struct endpoint *endpoint) {
+  int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  for (int tried = SOURCE_PORT_MIN; tried <= SOURCE_PORT_MAX; tried++) {
+    struct sockaddr_in source = endpoint->source;
+    int port = ntohs(source.sin_port);
+    endpoint->source.sin_port = htons(port == SOURCE_PORT_MAX ? SOURCE_PORT_MIN : port + 1);
+    if (bind(fd, (struct sockaddr *)&source, sizeof source) == 0) return;
+    if (errno != EADDRINUSE) break;
+  }
+  fail("cannot bind to a source port: %s", strerror(errno));
+}
+
+// Opens the socket and starts connecting. `index` chooses the source address, unless `bind_from` has.
 // Returns the descriptor (the socket becomes writable when the outcome is known) or a negated errno.
 // -EAGAIN means that the backlog of a Unix listener is full: a TCP connect would wait, this one must be tried again.
-static inline int start_connect(const struct endpoint *endpoint, int index) {
+static inline int start_connect(struct endpoint *endpoint, int index) {
   int family = endpoint->address.ss_family;
   int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
   if (family == AF_INET) {
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (endpoint->sources > 1) bind_source(fd, index % endpoint->sources);
+    if (endpoint->source.sin_family == AF_INET) bind_next_port(fd, endpoint);
+    else if (endpoint->sources > 1) bind_source(fd, index % endpoint->sources);
   }
   const struct sockaddr *address = (const struct sockaddr *)&endpoint->address;
   if (connect(fd, address, endpoint->address_bytes) == 0 || errno == EINPROGRESS) return fd;

@@ -38,6 +38,12 @@ const PROTOTYPES = {
   epoll_ctl: 'int epoll_ctl(int, int, int, uintptr_t)',
   epoll_wait: 'int epoll_wait(int, uintptr_t, int, int)',
   eventfd: 'int eventfd(uint32_t, int)',
+  ringSetup: 'int syscall(long, uint32_t, uintptr_t)',
+  ringEnter: 'int syscall(long, int, uint32_t, uint32_t, uint32_t, uintptr_t, uintptr_t)',
+  ringRegister: 'int syscall(long, int, uint32_t, void*, uint32_t)',
+  mmap: 'int64_t mmap(uintptr_t, size_t, int, int, int, int64_t)',
+  munmap: 'int munmap(uintptr_t, size_t)',
+  recv: 'int recv(int, uintptr_t, uint32_t, int)',
   read: 'int read(int, uintptr_t, uint32_t)',
   write: 'int write(int, uintptr_t, uint32_t)',
   clock_gettime: 'int clock_gettime(int, uintptr_t)',
@@ -45,10 +51,24 @@ const PROTOTYPES = {
   sched_setaffinity: 'int sched_setaffinity(int, size_t, uintptr_t)',
 } as const;
 
-type BytesName = 'bind' | 'connect' | 'setsockopt' | 'memcpyIn' | 'memcpyOut' | 'sendBytes';
+type BytesName =
+  | 'ringRegister'
+  | 'bind'
+  | 'connect'
+  | 'setsockopt'
+  | 'memcpyIn'
+  | 'memcpyOut'
+  | 'sendBytes';
 
 export type Libc = { readonly [Name in Exclude<keyof typeof PROTOTYPES, BytesName>]: Call } & {
   readonly sendBytes: BytesCall;
+  readonly ringRegister: (
+    number: number,
+    fd: number,
+    operation: number,
+    argument: Uint8Array | null,
+    count: number,
+  ) => number;
   readonly bind: (fd: number, sockaddr: Uint8Array, byteLength: number) => number;
   readonly connect: (fd: number, sockaddr: Uint8Array, byteLength: number) => number;
   readonly setsockopt: (

@@ -43,6 +43,24 @@ export interface Alarm {
   unref(): void;
 }
 
+/** An io_uring instance: memory shared with the kernel. Offsets are bytes into `rings`; see io_uring_setup(2). */
+export interface Ring {
+  readonly fd: number;
+  readonly sqEntries: number;
+  readonly cqEntries: number;
+  /** Both queues: heads, tails, flags and completions. */
+  readonly rings: Region;
+  /** `sqEntries` submissions of 64 bytes. The submission array names them in their own order. */
+  readonly sqes: Region;
+  readonly sqHead: number;
+  readonly sqTail: number;
+  readonly sqFlags: number;
+  readonly cqHead: number;
+  readonly cqTail: number;
+  readonly cqFlags: number;
+  readonly cqes: number;
+}
+
 export interface Kernel {
   readonly name: string;
 
@@ -124,6 +142,27 @@ export interface Kernel {
   signal(eventfd: number): number;
   /** Takes the count back to zero. */
   drain(eventfd: number): number;
+
+  // io_uring. What a submission points to must stay where it is until its completion (or, where io_uring_enter(2) says
+  // so, until it was submitted).
+
+  /** A ring with the given `SETUP_` flags, or -errno. */
+  ringCreate(sqEntries: number, cqEntries: number, flags: number): Ring | number;
+  /** Submits `count` entries; with ENTER_GETEVENTS finished work becomes completions. Never waits. */
+  ringEnter(fd: number, count: number, flags: number): number;
+  /** io_uring_register(2). The call reads or fills `argument`, whose meaning depends on `operation`. */
+  ringRegister(
+    fd: number,
+    operation: number,
+    argument: Uint8Array | undefined,
+    count: number,
+  ): number;
+  /** Closes the ring, and then unmaps its memory. Nothing may be under way in it. */
+  ringClose(ring: Ring): void;
+  /** Unmaps memory of a ring whose thread is gone: as long as it is mapped, the ring lives, and all its sockets. */
+  unmap(address: number, byteLength: number): void;
+  /** Notes a descriptor that a ring opened, and that is closed by `close`. */
+  own(fd: number): void;
 
   // Time, chance and the host's loop.
 

@@ -6,17 +6,15 @@
  * clock, timers and randomness of the host.
  */
 
-import { randomFillSync } from 'node:crypto';
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
-
 import type { DescriptorRegistry } from './descriptors.js';
 import { EINPROGRESS, EINTR } from './errno.js';
 import { addressOf, errno, type Libc, loadLibc } from './ffi.js';
-import { attempt } from './files.js';
+import { changePathMode, isSocketPath, unlinkPath } from './files.js';
 import { HostAlarm, HostDoorbell } from './host-loop.js';
-import type { Alarm, Doorbell, Kernel, Region } from './kernel.js';
+import type { Alarm, Doorbell, Kernel, Region, Ring } from './kernel.js';
 import { EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from './layout.js';
 import * as linux from './linux.js';
+import type { LinuxKernelOptions } from './linux-kernel-options.js';
 import {
   allocateRegion,
   CALL_BYTES_MAX,
@@ -27,20 +25,12 @@ import {
   scratchOfThread,
   wordsOf,
 } from './linux-memory.js';
+import { descriptorLimit, pinThread } from './linux-process.js';
+import { createRing, enterRing, registerRing, unmapRing } from './linux-ring.js';
+import { RandomWords } from './random-words.js';
 import type { RegionRegistry } from './region-registry.js';
 
 const PAGE_BYTES = 4096;
-const RANDOM_BATCH = 256;
-const EFAULT_RANGE = 'Cannot use memory outside of its region';
-
-export interface LinuxKernelOptions {
-  /** Where each descriptor's owner is written; without it nothing is recorded. */
-  readonly registry?: DescriptorRegistry;
-  /** The owner to write: the reactor's index + 1. */
-  readonly owner?: number;
-  /** Where the addresses of regions are written, for a thread that is supervised. */
-  readonly regions?: RegionRegistry;
-}
 
 export class LinuxKernel implements Kernel {
   readonly name = 'linux';
@@ -52,8 +42,7 @@ export class LinuxKernel implements Kernel {
   readonly #scratch: Region;
   readonly #scratchWords: Int32Array;
   readonly #messageLow: Uint32Array;
-  readonly #randomWords = new Uint32Array(RANDOM_BATCH);
-  #randomLeft = 0;
+  readonly #random = new RandomWords();
 
   constructor(options: LinuxKernelOptions = {}) {
     this.#libc = loadLibc();
@@ -144,8 +133,8 @@ export class LinuxKernel implements Kernel {
 
   receive(fd: number, region: Region): number {
     for (;;) {
-      // read, not recv: the same without flags, and one argument less to convert in each call.
-      const n = this.#libc.read(fd, region.address, region.bytes.byteLength);
+      // recv, not read: read takes the way of files through the kernel, which costs more than the argument (measured).
+      const n = this.#libc.recv(fd, region.address, region.bytes.byteLength, 0);
       if (n >= 0) {
         return n;
       }
@@ -191,10 +180,9 @@ export class LinuxKernel implements Kernel {
 
   sendVector(fd: number, iovecs: Region, count: number): number {
     if (count * 16 > iovecs.bytes.byteLength) {
-      throw new RangeError(`${EFAULT_RANGE}: ${count} iovecs in ${iovecs.bytes.byteLength} bytes`);
+      throw new RangeError(`${count} iovecs do not lie in ${iovecs.bytes.byteLength} bytes`);
     }
-    // sendmsg rather than writev, for MSG_NOSIGNAL.
-    // struct msghdr: name, namelen, iov, iovlen, control, controllen, flags.
+    // sendmsg rather than writev, for MSG_NOSIGNAL. Its struct msghdr: see layout.ts.
     const message = this.#messageLow;
     message.fill(0);
     message[4] = iovecs.address % 0x1_0000_0000;
@@ -274,19 +262,15 @@ export class LinuxKernel implements Kernel {
   }
 
   unlink(path: string): number {
-    return attempt(() => unlinkSync(path));
+    return unlinkPath(path);
   }
 
   changeMode(path: string, mode: number): number {
-    return attempt(() => chmodSync(path, mode));
+    return changePathMode(path, mode);
   }
 
   isSocketFile(path: string): number {
-    let answer = 0;
-    const n = attempt(() => {
-      answer = lstatSync(path).isSocket() ? 1 : 0;
-    });
-    return n < 0 ? n : answer;
+    return isSocketPath(path);
   }
 
   epollCreate(): number {
@@ -333,6 +317,39 @@ export class LinuxKernel implements Kernel {
     return result(this.#libc.read(eventfd, this.#scratch.address, 8));
   }
 
+  ringCreate(sqEntries: number, cqEntries: number, flags: number): Ring | number {
+    const ring = createRing(this.#libc, this.#scratch, sqEntries, cqEntries, flags);
+    if (typeof ring !== 'number') {
+      this.own(ring.fd);
+      this.#regions?.addMapping(ring.rings.address, ring.rings.bytes.byteLength);
+      this.#regions?.addMapping(ring.sqes.address, ring.sqes.bytes.byteLength);
+    }
+    return ring;
+  }
+
+  ringEnter(fd: number, count: number, flags: number): number {
+    return enterRing(this.#libc, fd, count, flags);
+  }
+
+  ringRegister(fd: number, operation: number, argument: Uint8Array | undefined, n: number): number {
+    return registerRing(this.#libc, fd, operation, argument, n);
+  }
+
+  ringClose(ring: Ring): void {
+    this.close(ring.fd);
+    this.#regions?.removeMapping(ring.rings.address);
+    this.#regions?.removeMapping(ring.sqes.address);
+    unmapRing(this.#libc, ring);
+  }
+
+  unmap(address: number, byteLength: number): void {
+    this.#libc.munmap(address, byteLength);
+  }
+
+  own(fd: number): void {
+    this.#registry?.set(fd, this.#owner);
+  }
+
   now(): number {
     this.#libc.clock_gettime(linux.CLOCK_MONOTONIC, this.#scratch.address);
     const words = this.#scratchWords;
@@ -341,12 +358,7 @@ export class LinuxKernel implements Kernel {
   }
 
   random(): number {
-    if (this.#randomLeft === 0) {
-      randomFillSync(this.#randomWords);
-      this.#randomLeft = RANDOM_BATCH;
-    }
-    this.#randomLeft -= 1;
-    return this.#randomWords[this.#randomLeft];
+    return this.#random.next();
   }
 
   defer(callback: () => void): void {
@@ -362,22 +374,11 @@ export class LinuxKernel implements Kernel {
   }
 
   descriptorLimit(): number {
-    const n = this.#libc.getrlimit(linux.RLIMIT_NOFILE, this.#scratch.address);
-    const low = this.#scratchWords[0] >>> 0;
-    return n < 0 || this.#scratchWords[1] !== 0 ? 0x7fff_ffff : low;
+    return descriptorLimit(this.#libc, this.#scratch);
   }
 
   pinThread(cpu: number): number {
-    const mask = this.#scratch.bytes.subarray(DATA_OFFSET, DATA_OFFSET + 128);
-    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= mask.byteLength * 8) {
-      throw new RangeError(
-        `Cannot pin a thread to CPU ${cpu}: expected 0 to ${mask.byteLength * 8 - 1}`,
-      );
-    }
-    mask.fill(0);
-    mask[cpu >> 3] = 1 << (cpu & 7);
-    const address = this.#scratch.address + DATA_OFFSET;
-    return result(this.#libc.sched_setaffinity(0, mask.byteLength, address));
+    return pinThread(this.#libc, this.#scratch, cpu);
   }
 
   #opened(n: number): number {

@@ -10,7 +10,8 @@ const SERVE_OPTIONS = `\
                      unix://PATH, unix-abstract://NAME, fd://NUMBER, systemd://[NAME]; port 0 is any
   --reactors N|auto  event loops, each in a thread of its own if more than one; auto: one for each
                      CPU (default 1)
-  --driver NAME      auto or epoll (default auto)
+  --driver NAME      auto, epoll or uring (default auto: io_uring where it is faster)
+  --direct           more connections than descriptors: they live in io_uring's own tables
   --balance KIND     how connections are spread over reactors: round-robin, least-connections,
                      source-hash, descriptor-hash, random or power-of-two (default round-robin)
   --reuse-port       each reactor listens itself, with SO_REUSEPORT; the kernel spreads connections

@@ -13,6 +13,7 @@ const FLAGS = {
   listen: { type: 'string', multiple: true },
   reactors: { type: 'string' },
   driver: { type: 'string' },
+  direct: { type: 'boolean' },
   balance: { type: 'string' },
   'reuse-port': { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
@@ -45,12 +46,16 @@ export function readServeArguments(
     listen: values.listen ?? listenDefault,
     ...(values.reactors === undefined ? {} : { reactors: readReactors(command, values.reactors) }),
     ...(values.driver === undefined ? {} : { driver: values.driver as 'auto' }),
+    ...(values.direct === true ? { direct: true } : {}),
     ...(values.balance === undefined ? {} : { balance: values.balance as 'random' }),
     ...(values['reuse-port'] === true ? { reusePort: true } : {}),
     ...(values.data === undefined ? {} : { data: readJson(command, values.data) }),
   };
   try {
-    readSettings({ ...options, handler: SOME_MODULE }, 1_024);
+    readSettings({ ...options, handler: SOME_MODULE }, 1_024, () => ({
+      name: 'epoll',
+      reason: 'not asked yet',
+    }));
   } catch (error) {
     throw new UsageError((error as Error).message, command);
   }

@@ -3,7 +3,6 @@
  * reactor, called by the driver inside `poll` and by the wheel inside `advance`. Nothing here throws.
  */
 
-import type { Kernel } from '../base/kernel.js';
 import { RECEIVE_ENDED } from './connection-table.js';
 import { armDeadline, dueTimeout, noteReceived } from './deadlines.js';
 import { deliver, reportClose, reportEnd } from './dispatch.js';
@@ -27,14 +26,12 @@ export class CompletionRouter implements Completions {
   readonly listeners = new Map<number, Listener>();
   /** Pending connects of dials, by slot: called with 0 or errno. */
   readonly dials = new Map<number, (errno: number) => void>();
-  readonly #kernel: Kernel;
   readonly #stats: ReactorStats;
   #state: ReactorState | undefined;
   /** How many listeners may wait for a descriptor or a place. */
   #impaired = 0;
 
-  constructor(kernel: Kernel, stats: ReactorStats) {
-    this.#kernel = kernel;
+  constructor(stats: ReactorStats) {
     this.#stats = stats;
   }
 
@@ -55,7 +52,7 @@ export class CompletionRouter implements Completions {
   accepted(slot: number, fd: number): void {
     const listener = this.listeners.get(slot);
     if (listener === undefined) {
-      this.#kernel.close(fd);
+      this.state.driver.discard(fd);
     } else {
       listener.onAccepted(fd);
     }

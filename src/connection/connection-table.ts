@@ -81,6 +81,8 @@ export class ConnectionTable {
   /** Linger or half-open: an absolute time, 0 for none. */
   readonly hardDeadlines: Float64Array;
   readonly corkDepths: Uint16Array;
+  /** Bytes that an asynchronous driver has taken from a write, past the queue, and not yet reported as sent. */
+  readonly directBytes: Int32Array;
   readonly #free: Int32Array;
   #freeCount = 0;
   #next = 0;
@@ -103,6 +105,7 @@ export class ConnectionTable {
     this.writeTimeouts = new Uint32Array(capacity);
     this.hardDeadlines = new Float64Array(capacity);
     this.corkDepths = new Uint16Array(capacity);
+    this.directBytes = new Int32Array(capacity);
     this.#free = new Int32Array(capacity);
   }
 

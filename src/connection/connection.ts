@@ -17,6 +17,7 @@ import type { ReactorState } from './reactor-state.js';
 import { listReady, pause, readerOf, resume } from './read-path.js';
 import { ConnectionWriter } from './stream.js';
 import { clearUserTimer, setConnectionTimer } from './user-timers.js';
+import { queuedBytes } from './write-limits.js';
 import * as writePath from './write-path.js';
 
 export class SocketConnection implements Connection {
@@ -56,7 +57,7 @@ export class SocketConnection implements Connection {
   }
 
   get queuedBytes(): number {
-    return this.slot < 0 ? 0 : writePath.queuedBytes(this.owner, this.slot);
+    return this.slot < 0 ? 0 : queuedBytes(this.owner, this.slot);
   }
 
   get bytesReceived(): number {
@@ -105,11 +106,11 @@ export class SocketConnection implements Connection {
           owner.warn(error);
         }
       });
-    } else if (writePath.queuedBytes(owner, slot) === 0) {
+    } else if (queuedBytes(owner, slot) === 0) {
       const handedOver = (owner.table.flags[slot] & DESTROYED) === 0;
       owner.reactor.execute(() => callback(handedOver));
     } else {
-      writePath.queueOf(owner, slot).addReceipt(callback);
+      writePath.queueOf(owner, slot).addReceipt(callback, owner.table.directBytes[slot] > 0);
     }
   }
 
@@ -118,7 +119,7 @@ export class SocketConnection implements Connection {
     if (slot < 0 || (owner.table.flags[slot] & DESTROYED) !== 0) {
       return Promise.resolve(false);
     }
-    if (writePath.queuedBytes(owner, slot) <= this.profile.lowWaterMark) {
+    if (queuedBytes(owner, slot) <= this.profile.lowWaterMark) {
       return Promise.resolve(true);
     }
     owner.table.flags[slot] |= BLOCKED;

@@ -5,7 +5,7 @@
  */
 
 import type { CloseReason } from '../api.js';
-import { CLOSING, DESTROYED, NO_RECEIVE, QUEUED, TIMED } from './connection-table.js';
+import { CLOSING, DESTROYED, NO_RECEIVE, QUEUED, SENDING, TIMED } from './connection-table.js';
 import type { ReactorState } from './reactor-state.js';
 
 export type TimeoutKind = NonNullable<CloseReason['timeout']>;
@@ -39,7 +39,7 @@ function nextDeadline(state: ReactorState, slot: number): number {
   if (table.hardDeadlines[slot] > 0) {
     next = table.hardDeadlines[slot];
   }
-  if ((flags & QUEUED) !== 0 && table.writeTimeouts[slot] > 0) {
+  if ((flags & (QUEUED | SENDING)) !== 0 && table.writeTimeouts[slot] > 0) {
     next = Math.min(next, table.lastSent[slot] + table.writeTimeouts[slot]);
   }
   if ((flags & (TIMED | CLOSING)) !== TIMED) {
@@ -63,7 +63,7 @@ export function dueTimeout(state: ReactorState, slot: number): TimeoutKind | und
   if (table.hardDeadlines[slot] > 0 && now >= table.hardDeadlines[slot]) {
     return 'linger';
   }
-  if ((flags & QUEUED) !== 0 && table.writeTimeouts[slot] > 0) {
+  if ((flags & (QUEUED | SENDING)) !== 0 && table.writeTimeouts[slot] > 0) {
     if (now >= table.lastSent[slot] + table.writeTimeouts[slot]) {
       return 'write';
     }

@@ -14,13 +14,15 @@
  * Completions:
  * - They come only inside `poll`, one batch a turn, as plain calls with numbers: no object per operation.
  * - `receive` and `accept` are persistent: started once, reported until stopped. After `stopReceive`, bytes that the
- *   driver had already taken from the kernel may still be reported, in the same batch.
+ *   kernel has already taken for the driver may still be reported: at most `receiveAhead` and one receive. After
+ *   `stopAccept` nothing is reported until the next `accept`.
  * - Received bytes lie in driver memory and are valid during the call only.
  * - A send is asked for once and then belongs to the driver: it pulls what to send through `gather`, answers with
  *   the number of bytes done, or PENDING and later exactly one `sent`. While one is pending no other may be asked for
  *   on that slot, which keeps the order; the gathered memory must stay as it is until then.
- * - `close` cancels everything; nothing is reported for that slot afterwards but one `closed`, in this or a later
- *   batch, never from inside `close` itself.
+ * - `close` cancels everything; nothing is reported for that slot afterwards but `sent` for what the kernel had got,
+ *   or still gets, of a send that was pending, and then one `closed`, in this or a later batch, never from inside
+ *   `close` itself.
  * - Within one slot the order is: connected, then received* and sent*, then receiveEnded at most once, then closed.
  *   `failed` may come once in place of any of these; the descriptor stays open until `close`.
  *
@@ -45,9 +47,12 @@ export interface Completions {
   received(slot: number, bytes: Buffer): void;
   /** The peer will send no more (FIN). */
   receiveEnded(slot: number): void;
-  /** A pending send got `byteLength` > 0 bytes to the kernel. Not necessarily all that was gathered. */
+  /**
+   * A pending send got `byteLength` > 0 bytes to the kernel. Not necessarily all that was gathered. The one completion
+   * that may come between `failed` or `close` and `closed`: what the peer may get is counted.
+   */
   sent(slot: number, byteLength: number): void;
-  /** Receiving or sending failed for good; positive errno. No other completion but `closed` follows. */
+  /** Receiving or sending failed for good; positive errno. No other but `sent` (see there) and `closed` follow. */
   failed(slot: number, errno: number): void;
   /** The descriptor is closed and no completion of this slot follows. */
   closed(slot: number): void;
@@ -55,7 +60,8 @@ export interface Completions {
   woken(): void;
   /**
    * Asks the owner of the slot to append what it wants to send, in order, to `vector`. Called by the driver inside
-   * `send` or `poll`, only for a slot with a send asked for. Must append at least one byte.
+   * `send` or `poll`, only for a slot with a send asked for. Must append at least one byte. A driver that calls again
+   * for the same send has made nothing of what was gathered before.
    */
   gather(slot: number, vector: SendVector): void;
 }
@@ -68,7 +74,10 @@ export interface SendVector {
   readonly byteLength: number;
   /** Appends a range of off-heap memory. False when the vector is full: nothing was appended. */
   append(address: number, byteLength: number): boolean;
-  /** Appends a typed array of the JavaScript heap; it is kept alive and must not be changed until `sent`. */
+  /**
+   * Appends a typed array of the JavaScript heap; it is kept alive and must not be changed until `sent`. False when the
+   * vector is full, or took only the first part: nothing may be appended after that.
+   */
   appendBytes(bytes: Uint8Array): boolean;
 }
 
@@ -86,12 +95,17 @@ export interface DriverOptions {
   readonly slots: number;
   /** Bytes of the receive buffer: the most that one `received` can carry. */
   readonly receiveBytes: number;
-  /** The most bytes received from one slot in one batch, so that a firehose does not starve the others. */
+  /**
+   * The most bytes received from one slot in one batch, so that a firehose does not starve the others; a driver whose
+   * kernel receives by itself may add `receiveAhead`.
+   */
   readonly receiveBudget: number;
   /** The most connections accepted from one listener in one batch. */
   readonly acceptBudget: number;
   /** The most events of one batch. */
   readonly batch: number;
+  /** Called when the driver has something to submit, by whatever call: `poll` is to follow soon. May come often. */
+  readonly requestPoll: () => void;
   /**
    * An eventfd to be used as the wake descriptor. It stays the caller's, who keeps it open as long as any thread may
    * signal it. Without one the driver makes its own.
@@ -106,6 +120,10 @@ export interface Driver {
   readonly doorbellDescriptor: number;
   /** An eventfd: signalling it makes `poll` report `woken`. */
   readonly wakeDescriptor: number;
+  /** The kernel goes on using gathered memory after `send` returned, until `sent` or `closed`. */
+  readonly isAsynchronous: boolean;
+  /** Bytes that the kernel may have received before the driver knows of them. 0 where the driver makes the calls. */
+  readonly receiveAhead: number;
 
   /** Something is to be reported or submitted that the doorbell does not show: call `poll` soon. */
   readonly hasWork: boolean;
@@ -125,12 +143,19 @@ export interface Driver {
   stopReceive(slot: number): void;
 
   /**
-   * Tries to send straight from the caller's memory, which the driver does not keep: n >= 0 bytes were done (0: would
-   * block, or this driver cannot), or -errno. Only allowed while no send is pending on the slot.
+   * Tries to send the caller's bytes, whose memory the driver does not keep: n >= 0 bytes were done (0: would block, or
+   * this driver cannot), -errno, or PENDING: the driver has taken all of them, and the send is pending until `sent`,
+   * perhaps in parts, has reported all of them. Only allowed while no send is pending on the slot.
    */
   trySend(slot: number, bytes: Uint8Array): number;
   /** Sends what `gather` appends: n > 0 bytes were done at once, PENDING, or -errno. See above. */
   send(slot: number): number;
+
+  /**
+   * Asks, outside of `poll` too, for the outcome of a pending send whose bytes may only wait for the next batch, so that
+   * the queue need not grow: n > 0 bytes were done, as `sent` would say, which then does not; PENDING otherwise.
+   */
+  finishSend(slot: number): number;
 
   /** Sends FIN. Only while no send is pending. 0 or -errno. */
   shutdown(slot: number): number;
@@ -142,11 +167,15 @@ export interface Driver {
   localAddress(slot: number, sockaddr: Uint8Array): number;
   peerAddress(slot: number, sockaddr: Uint8Array): number;
 
-  /** Gives the descriptor back, blocking no one: no completion follows and the slot is free. Descriptor or -errno. */
-  detach(slot: number): number;
+  /** Closes a descriptor that `accepted` reported and that was not given back with `open`. */
+  discard(fd: number): void;
 
   /** Runs one batch: reports what is complete now, never waits. Returns the number of events handled. */
   poll(): number;
+  /**
+   * The host is about to wait for the doorbell. True if there is something to do: then `poll` must be called instead.
+   */
+  rest(): boolean;
   /** Closes everything that is left, without reports. */
   destroy(): void;
 }

@@ -7,7 +7,7 @@
  *     └───────────────(a turn found nothing)──────────────────────┘
  *
  * The doorbell only asks for a turn: on Node 26 promise jobs that are queued inside its callback do not run, and an
- * exception in it surfaces elsewhere. While busy the doorbell is off: ringing costs more than the turn it asks for.
+ * exception in it surfaces elsewhere. While busy the doorbell is off: the next turn is asked for anyway.
  * Idle means no wake-ups at all: one alarm for the nearest timer, none if there is none.
  */
 
@@ -16,6 +16,8 @@ import type { Alarm, Doorbell, Kernel } from '../base/kernel.js';
 export interface LoopBody {
   /** One turn; true if another one is to follow at once. */
   turn(): boolean;
+  /** The loop is about to wait for the doorbell; true if there is something to do, and a turn is to follow instead. */
+  rest(): boolean;
   /** When the next timer is due, Infinity for never. */
   nextDeadline(): number;
 }
@@ -95,6 +97,10 @@ export class EventLoop {
   }
 
   #rest(): void {
+    if (this.#body.rest()) {
+      this.request();
+      return;
+    }
     this.#doorbell.start();
     const deadline = this.#body.nextDeadline();
     if (deadline === this.#armedFor) {

@@ -18,6 +18,7 @@ import {
   CONNECTING,
   CORKED,
   DESTROYED,
+  END_OWED,
   END_WANTED,
   FLUSH_LISTED,
   NO_WRITE,
@@ -29,7 +30,7 @@ import {
 import { setHardDeadline } from './deadlines.js';
 import type { ReactorState } from './reactor-state.js';
 import { destroy, destroyFailed, noteReason, replaceReason } from './teardown.js';
-import { flush, onHandedOver } from './write-path.js';
+import { flush, onSentBytes } from './write-path.js';
 
 export function stateOf(state: ReactorState, slot: number): ConnectionState {
   const flags = slot < 0 ? DESTROYED : state.table.flags[slot];
@@ -88,7 +89,9 @@ export function finishSending(state: ReactorState, slot: number): void {
     return;
   }
   table.flags[slot] |= SEND_ENDED;
-  if ((flags & RECEIVE_ENDED) !== 0) {
+  // While the peer's FIN waits for a pause to end, bytes that came before it may wait too: `afterPeerEnd` goes on.
+  const isEndOwed = (flags & (END_OWED | CLOSING)) === END_OWED;
+  if ((flags & RECEIVE_ENDED) !== 0 && !isEndOwed) {
     noteReason(state, slot, 'ended');
     destroy(state, slot, false);
   }
@@ -140,13 +143,11 @@ export function abort(
   destroy(state, slot, true);
 }
 
-/** The driver finished a pending send. */
+/** The driver finished a pending send, perhaps of a connection that is destroyed and not yet `closed`. */
 export function onSent(state: ReactorState, connection: SocketConnection, n: number): void {
   const { slot } = connection;
-  state.table.flags[slot] &= ~SENDING;
-  onHandedOver(state, connection, n);
+  onSentBytes(state, connection, n);
   if (connection.slot === slot) {
-    flush(state, connection);
     finishSending(state, slot);
   }
 }

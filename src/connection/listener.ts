@@ -166,7 +166,7 @@ export class Listener {
   }
 
   #shed(fd: number, reason: number): void {
-    this.#state.kernel.close(fd);
+    this.#state.driver.discard(fd);
     this.#state.stats.add(reason, 1);
   }
 

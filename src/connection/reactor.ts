@@ -59,17 +59,20 @@ export class Reactor implements ReactorFace {
     this.stats = options.stats;
     const { kernel } = options;
     const slots = options.connectionsMax + EXTRA_SLOTS;
-    this.#router = new CompletionRouter(kernel, options.stats);
+    this.#router = new CompletionRouter(options.stats);
     this.#driver = options.createDriver(this.#router, {
       slots,
       receiveBytes: options.receiveBytes,
       receiveBudget: options.receiveBudget,
       acceptBudget: options.acceptBudget,
       batch: EVENTS_A_BATCH,
+      // The driver is made before the loop that it asks for turns.
+      requestPoll: () => this.#loop?.request(),
       ...(options.wakeDescriptor === undefined ? {} : { wakeDescriptor: options.wakeDescriptor }),
     });
     this.#loop = new EventLoop(kernel, this.#driver.doorbellDescriptor, {
       turn: () => this.#turn(),
+      rest: () => this.#driver.rest(),
       nextDeadline: () => this.state.wheel.nextDeadline(),
     });
     this.#warnings = new Warnings(kernel, options.onWarning);

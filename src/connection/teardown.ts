@@ -57,10 +57,7 @@ export function destroy(state: ReactorState, slot: number, abort: boolean): void
     return;
   }
   table.flags[slot] |= DESTROYED;
-  const teardown = noteReason(state, slot, 'closed');
-  if ((table.flags[slot] & QUEUED) !== 0) {
-    teardown.unsentBytes = state.queues.get(slot)!.byteLength;
-  }
+  noteReason(state, slot, 'closed');
   clearDeadline(state, slot);
   state.driver.close(slot, abort);
   state.requestTurn();
@@ -90,10 +87,15 @@ export function finalize(state: ReactorState, slot: number): CloseReason {
   const flags = table.flags[slot];
   const teardown = noteReason(state, slot, 'closed');
   state.teardowns.delete(slot);
+  // Only now: a send that was pending may have been reported since `destroy`.
+  teardown.unsentBytes = table.directBytes[slot];
+  state.queuedBytes -= table.directBytes[slot];
+  table.directBytes[slot] = 0;
   if ((flags & QUEUED) !== 0) {
     const queue = state.queues.get(slot)!;
     state.queues.delete(slot);
     table.flags[slot] &= ~QUEUED;
+    teardown.unsentBytes += queue.byteLength;
     state.queuedBytes -= queue.byteLength;
     queue.clear();
     state.spareQueues.push(queue);

@@ -1,7 +1,7 @@
 /**
  * Bytes from the user to the driver. A write goes straight to the kernel from the user's memory when nothing is
- * queued; what the kernel does not take is copied to the connection's write queue (owned buffers are not), which the
- * driver empties with vectored sends.
+ * queued, or, where the driver works asynchronously, to the driver; what is not taken is copied to the connection's
+ * write queue (owned buffers are not), which the driver empties with vectored sends.
  *
  * Writes are gathered, and go out together, between cork and uncork; from the second write of one hook on; and from
  * the first when the handler has onBeforeWrite.
@@ -12,26 +12,22 @@
 import type { WriteResult } from '../api.js';
 import type { SocketConnection } from './connection.js';
 import {
-  BLOCKED,
   CONNECTING,
   CORKED,
   DESTROYED,
   FLUSH_LISTED,
-  HELD,
   NO_DIRECT_SEND,
-  NO_WRITE,
   QUEUED,
   SENDING,
   WROTE,
 } from './connection-table.js';
 import { armDeadline, noteSent, timeOf } from './deadlines.js';
 import { PENDING } from './driver.js';
-import { extrasOf } from './extras.js';
 import type { LinkedBuffer } from './linked-buffer.js';
-import { WHEN_FULL_CLOSE, WHEN_FULL_PAUSE_SOURCE } from './profile.js';
 import type { ReactorState } from './reactor-state.js';
 import { Counter } from './stats.js';
-import { destroy, destroyFailed, noteReason } from './teardown.js';
+import { destroyFailed } from './teardown.js';
+import { isAboveCap, limitQueued, noteDrained, queuedBytes, refuse } from './write-limits.js';
 import { WriteQueue } from './write-queue.js';
 
 /** `data` must be a Uint8Array or a string. */
@@ -62,6 +58,9 @@ export function write(
     return 'sent';
   }
   const n = state.driver.trySend(slot, bytes);
+  if (n === PENDING) {
+    return afterDirect(state, connection, byteLength);
+  }
   if (n < 0) {
     destroyFailed(state, slot, 'send', -n);
     return 'closed';
@@ -78,7 +77,7 @@ export function writev(
 ): WriteResult {
   const { slot } = connection;
   const byteLength = sumOf(pieces);
-  const refusal = refuse(state, connection, byteLength);
+  const refusal = refuseNow(state, connection, byteLength);
   if (refusal !== undefined) {
     return refusal;
   }
@@ -99,7 +98,7 @@ export function writeOwned(
   onFree: (() => void) | undefined,
 ): WriteResult {
   const { slot } = connection;
-  const refusal = refuse(state, connection, bytes.byteLength);
+  const refusal = refuseNow(state, connection, bytes.byteLength);
   if (refusal !== undefined) {
     return refusal;
   }
@@ -115,7 +114,7 @@ export function writeLinked(
   buffer: LinkedBuffer,
 ): WriteResult {
   const { slot } = connection;
-  const refusal = refuse(state, connection, buffer.length);
+  const refusal = refuseNow(state, connection, buffer.length);
   if (refusal !== undefined) {
     return refusal;
   }
@@ -133,7 +132,7 @@ function enqueue(
 ): WriteResult {
   const { slot } = connection;
   if (from === 0) {
-    const refusal = refuse(state, connection, bytes.byteLength);
+    const refusal = refuseNow(state, connection, bytes.byteLength);
     if (refusal !== undefined) {
       return refusal;
     }
@@ -154,36 +153,45 @@ function appendCopy(state: ReactorState, queue: WriteQueue, bytes: Uint8Array, f
   }
 }
 
-/** Why a write of so many bytes cannot be taken, if so. */
-function refuse(
+/** Why a write cannot be taken, if so. Before it is refused, the kernel is given what it takes. */
+function refuseNow(
   state: ReactorState,
   connection: SocketConnection,
   byteLength: number,
 ): WriteResult | undefined {
-  const { slot, profile } = connection;
-  if (slot < 0 || (state.table.flags[slot] & NO_WRITE) !== 0) {
-    return 'closed';
-  }
-  const queued = queuedBytes(state, slot);
-  // One write on an empty queue is always taken, or messages above the cap could never be sent.
-  if (queued === 0 || queued + byteLength <= profile.writeQueueMax) {
-    return undefined;
-  }
-  if (profile.whenFull === WHEN_FULL_CLOSE) {
-    state.stats.add(Counter.refusedWriteOverflow, 1);
-    noteReason(state, slot, 'overflow');
-    destroy(state, slot, true);
-    return 'closed';
-  }
-  if (profile.whenFull === WHEN_FULL_PAUSE_SOURCE) {
-    if (queued + byteLength <= profile.writeQueueMax * 2) {
-      return undefined;
+  const { slot } = connection;
+  if (slot >= 0 && (state.table.flags[slot] & SENDING) !== 0) {
+    if (isAboveCap(state, connection, byteLength)) {
+      pushOut(state, connection);
     }
   }
-  state.stats.add(Counter.refusedWriteFull, 1);
-  // Who was refused waits for onDrain, though the queue may be below the high-water mark.
-  state.table.flags[slot] |= BLOCKED;
-  return 'full';
+  return refuse(state, connection, byteLength);
+}
+
+/** An asynchronous driver holds a send until its next batch: makes it finish now what the kernel takes at once. */
+function pushOut(state: ReactorState, connection: SocketConnection): void {
+  const { slot } = connection;
+  while (connection.slot === slot && (state.table.flags[slot] & SENDING) !== 0) {
+    const n = state.driver.finishSend(slot);
+    if (n <= 0) {
+      return;
+    }
+    onSentBytes(state, connection, n);
+  }
+}
+
+/** The driver has sent `n` bytes of a pending send; what is queued goes on. May call the user's receipts. */
+export function onSentBytes(state: ReactorState, connection: SocketConnection, n: number): void {
+  const { slot } = connection;
+  if (state.table.directBytes[slot] > 0) {
+    onDirectSent(state, connection, n);
+  } else {
+    state.table.flags[slot] &= ~SENDING;
+    onHandedOver(state, connection, n);
+  }
+  if (connection.slot === slot) {
+    flush(state, connection);
+  }
 }
 
 /** Sends what was queued, now or at the end of the hook or turn, and keeps the water marks. */
@@ -209,30 +217,59 @@ function afterEnqueue(
       flush(state, connection);
     }
   }
-  if ((state.table.flags[slot] & DESTROYED) !== 0) {
+  if ((flags & SENDING) !== 0 && queuedBytes(state, slot) > profile.highWaterMark) {
+    pushOut(state, connection);
+  }
+  if (connection.slot !== slot || (state.table.flags[slot] & DESTROYED) !== 0) {
     // Taken, and then the connection broke: what the kernel did not get is in the reason's unsentBytes.
     return 'queued';
   }
-  if ((state.table.flags[slot] & QUEUED) === 0) {
+  if ((state.table.flags[slot] & (QUEUED | SENDING)) === 0) {
     return 'sent';
   }
-  if (queuedBytes(state, slot) > profile.highWaterMark) {
-    state.table.flags[slot] |= BLOCKED;
-    if (profile.whenFull === WHEN_FULL_PAUSE_SOURCE) {
-      holdSource(state, connection);
-    }
-  }
+  limitQueued(state, connection);
   return 'queued';
 }
 
-/** Stops reading from the connection whose hook is writing to this one, until this one drains. */
-function holdSource(state: ReactorState, sink: SocketConnection): void {
-  const source = state.current;
-  if (source === undefined || source.slot < 0 || (state.table.flags[source.slot] & HELD) !== 0) {
+/** The driver has taken a write as a whole, and will report it as sent. */
+function afterDirect(
+  state: ReactorState,
+  connection: SocketConnection,
+  byteLength: number,
+): WriteResult {
+  const { slot } = connection;
+  const { table } = state;
+  table.directBytes[slot] = byteLength;
+  table.flags[slot] |= SENDING;
+  state.queuedBytes += byteLength;
+  table.lastSent[slot] = timeOf(state);
+  if (table.writeTimeouts[slot] > 0) {
+    armDeadline(state, slot);
+  }
+  limitQueued(state, connection);
+  return 'queued';
+}
+
+/** The driver has sent `n` bytes of what it took with `afterDirect`. May call the user's receipts. */
+function onDirectSent(state: ReactorState, connection: SocketConnection, n: number): void {
+  const { slot } = connection;
+  const { table } = state;
+  table.directBytes[slot] -= n;
+  state.queuedBytes -= n;
+  countSent(state, slot, n);
+  if (table.directBytes[slot] > 0) {
     return;
   }
-  extrasOf(state, sink.slot).sources.push(source);
-  source.hold();
+  table.flags[slot] &= ~SENDING;
+  if ((table.flags[slot] & QUEUED) !== 0) {
+    const queue = state.queues.get(slot)!;
+    queue.consume(0);
+    if (connection.slot !== slot) {
+      return;
+    }
+    retire(state, slot, queue);
+  }
+  noteDrained(state, connection);
 }
 
 function listForFlush(state: ReactorState, slot: number): void {
@@ -269,7 +306,7 @@ export function flush(state: ReactorState, connection: SocketConnection): void {
 }
 
 /** `n` bytes of the queue are with the kernel. May call the user's onFree and receipts. */
-export function onHandedOver(state: ReactorState, connection: SocketConnection, n: number): void {
+function onHandedOver(state: ReactorState, connection: SocketConnection, n: number): void {
   const { slot } = connection;
   countSent(state, slot, n);
   const queue = state.queues.get(slot)!;
@@ -278,16 +315,8 @@ export function onHandedOver(state: ReactorState, connection: SocketConnection, 
   if (connection.slot !== slot) {
     return;
   }
-  const { table } = state;
   retire(state, slot, queue);
-  if (
-    (table.flags[slot] & BLOCKED) !== 0 &&
-    queuedBytes(state, slot) <= connection.profile.lowWaterMark
-  ) {
-    table.flags[slot] &= ~BLOCKED;
-    state.drainList.push(connection);
-    state.requestTurn();
-  }
+  noteDrained(state, connection);
 }
 
 /** Takes the connection's queue away once nothing is in it and no callback of it runs. */
@@ -308,17 +337,16 @@ function countSent(state: ReactorState, slot: number, n: number): void {
   }
 }
 
-export function queuedBytes(state: ReactorState, slot: number): number {
-  return (state.table.flags[slot] & QUEUED) === 0 ? 0 : state.queues.get(slot)!.byteLength;
-}
-
 /** The connection's queue, made if it has none. */
 export function queueOf(state: ReactorState, slot: number): WriteQueue {
   let queue = state.queues.get(slot);
   if (queue === undefined) {
     queue =
       state.spareQueues.pop() ??
-      new WriteQueue(state.pool, { onError: (error) => state.warn(error) });
+      new WriteQueue(state.pool, {
+        onError: (error) => state.warn(error),
+        asynchronous: state.driver.isAsynchronous,
+      });
     state.queues.set(slot, queue);
     state.table.flags[slot] |= QUEUED;
     // The write timeout counts from here, also while the queue is corked: no send has noted a time yet.

@@ -128,9 +128,8 @@ export class WriteQueue extends BlockChain {
    * only if nothing is queued, or if the first array was transferred by its user, which `onError` is told.
    */
   gather(vector: SendVector): number {
-    if (this.lent > 0) {
-      throw new Error('Cannot gather while a send is pending');
-    }
+    // The driver asks again for the same send: it has made nothing of what it gathered before.
+    this.recall();
     let count = 0;
     for (let node = this.head; node !== null; node = node.next) {
       const byteLength = node.end - node.start;
@@ -184,10 +183,10 @@ export class WriteQueue extends BlockChain {
 
   /**
    * Calls back with true once everything that is queued now is consumed (at once if nothing is), or with false if the
-   * queue is cleared first.
+   * queue is cleared first. With `isBehind` bytes that are not in this queue go before: at the next `consume`.
    */
-  addReceipt(callback: Receipt): void {
-    if (this.byteLength === 0) {
+  addReceipt(callback: Receipt, isBehind = false): void {
+    if (this.byteLength === 0 && !isBehind) {
       this.callLater(callback, HANDED_OVER);
       this.callDue();
     } else {

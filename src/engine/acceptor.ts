@@ -55,7 +55,11 @@ export class Acceptor {
       index: 0,
       kernel,
       handler: {},
-      settings: { ...settings.reactor, connectionsMax: OWN_CONNECTIONS_MAX },
+      settings: {
+        ...settings.reactor,
+        connectionsMax: OWN_CONNECTIONS_MAX,
+        driver: { name: 'epoll', reason: 'it only accepts' },
+      },
       stats: ReactorStats.create(),
       peers: options.office,
       inbox: () => {

@@ -2,8 +2,7 @@
 
 import type { Handler } from '../api.js';
 import type { Kernel } from '../base/kernel.js';
-import type { Driver } from '../connection/driver.js';
-import { EpollDriver } from '../connection/drivers/epoll.js';
+import { driverFactory } from '../connection/drivers/choose.js';
 import { Reactor } from '../connection/reactor.js';
 import type { Inbox as DrainInbox, Peers } from '../connection/reactor-options.js';
 import type { ReactorStats } from '../connection/stats.js';
@@ -28,6 +27,6 @@ export function createReactor(parts: ReactorParts): Reactor {
   return new Reactor({
     ...settings,
     ...parts,
-    createDriver: (completions, options): Driver => new EpollDriver(kernel, completions, options),
+    createDriver: driverFactory(kernel, settings.driver),
   });
 }

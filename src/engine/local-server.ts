@@ -93,6 +93,10 @@ export class LocalServer implements Server {
     return this.#reactor.driver;
   }
 
+  get driverReason(): string {
+    return this.#settings.reactor.driver.reason;
+  }
+
   get stats(): ServerStats {
     return serverStats([this.#stats]);
   }

@@ -227,6 +227,10 @@ export class ReactorThread {
     for (const fd of registry.ownedBy(this.index + 1)) {
       kernel.close(fd);
     }
+    // Without its ring, whose descriptor is closed, the kernel writes to none of the memory that follows.
+    for (const { address, byteLength } of this.#regions.takeMappings()) {
+      kernel.unmap(address, byteLength);
+    }
     for (const address of this.#regions.takeAll()) {
       kernel.releaseBlock(address);
     }

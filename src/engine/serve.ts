@@ -1,6 +1,7 @@
 /** `serve`: the way in. Chooses the shape of the server and starts it. */
 
 import type { Handler, ServeOptions, Server } from '../api.js';
+import { chooseDriver, type DriverName } from '../connection/drivers/choose.js';
 import { isMainFile, loadHandler, moduleUrl } from './load-handler.js';
 import { LocalServer } from './local-server.js';
 import { resolveListen } from './resolve-listen.js';
@@ -20,7 +21,9 @@ import { ThreadedServer } from './threaded-server.js';
 export async function serve(options: ServeOptions): Promise<Server> {
   options.signal?.throwIfAborted();
   const kernel = threadKernel();
-  const settings = readSettings(options, kernel.descriptorLimit());
+  const settings = readSettings(options, kernel.descriptorLimit(), (wanted, wantsDirect) =>
+    chooseDriver(kernel, wanted === 'auto' ? driverOfEnvironment() : wanted, wantsDirect),
+  );
   const addresses = await resolveListen(settings.addresses);
   const server =
     settings.reactors > 1 || isMainModule(options)
@@ -37,6 +40,18 @@ export async function serve(options: ServeOptions): Promise<Server> {
     }
   }
   return server;
+}
+
+/** What `auto` means where the operator has decided: MILLRACE_DRIVER. */
+function driverOfEnvironment(): DriverName | 'auto' {
+  const { MILLRACE_DRIVER: name } = process.env;
+  if (name === undefined || name === '' || name === 'auto') {
+    return 'auto';
+  }
+  if (name !== 'epoll' && name !== 'uring') {
+    throw new TypeError(`Expected MILLRACE_DRIVER to be auto, epoll or uring, got ${name}`);
+  }
+  return name;
 }
 
 function isMainModule({ handler }: ServeOptions): boolean {

@@ -7,11 +7,15 @@ import { availableParallelism } from 'node:os';
 import type { Balance, ConnectionOptions, Handler, ListenerOptions, ServeOptions } from '../api.js';
 import { type Address, parseAddress } from '../base/address.js';
 import { SLOTS_MAX } from '../connection/connection-table.js';
+import type { DriverChoice, DriverName } from '../connection/drivers/choose.js';
 import { count } from '../connection/profile.js';
+
+/** `chooseDriver` on the kernel at hand. */
+export type ChooseDriver = (wanted: DriverName | 'auto', wantsDirect: boolean) => DriverChoice;
 
 /** Everything that a reactor needs to know, cloneable. */
 export interface ReactorSettings {
-  readonly driver: 'epoll';
+  readonly driver: DriverChoice;
   readonly connectionsMax: number;
   readonly refuseWhenMax: boolean;
   readonly acceptBudget: number;
@@ -42,6 +46,7 @@ const BALANCES: readonly Balance[] = [
   'random',
   'power-of-two',
 ];
+const DRIVERS = ['auto', 'epoll', 'uring'] as const;
 const REACTORS_MAX = 256;
 /** Connections of one reactor when neither the user nor the descriptor limit says less. */
 const CONNECTIONS_DEFAULT_MAX = 1_048_576;
@@ -82,6 +87,7 @@ const OTHER_OPTIONS = [
   'handler',
   'reactors',
   'driver',
+  'direct',
   'balance',
   'connectionsMax',
   'whenConnectionsMax',
@@ -98,7 +104,11 @@ const OTHER_OPTIONS = [
 ];
 
 /** Throws TypeError or RangeError for what `serve` cannot take. */
-export function readSettings(options: ServeOptions, descriptorLimit: number): ServeSettings {
+export function readSettings(
+  options: ServeOptions,
+  descriptorLimit: number,
+  choose: ChooseDriver,
+): ServeSettings {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError(`Expected an object with listen and handler, got ${String(options)}`);
   }
@@ -110,12 +120,13 @@ export function readSettings(options: ServeOptions, descriptorLimit: number): Se
       `Unknown balance ${String(balance)}: expected one of ${BALANCES.join(', ')}`,
     );
   }
+  const reactor = reactorSettings(options, reactors, descriptorLimit, choose);
   return {
     addresses: listOf(options.listen).map((url) => parseAddress(url)),
     reactors,
-    reactor: reactorSettings(options, descriptorLimit),
+    reactor,
     balance,
-    reusePort: options.reusePort === true,
+    reusePort: reactor.connection.reusePort === true,
     cpus: options.cpus ?? [],
     blockedAfterMs: count(options, 'blockedAfterMs', 1_000),
     replaceAfterMs: count(options, 'replaceAfterMs', 0),
@@ -136,19 +147,32 @@ function guard(onWarning: (warning: Error) => void): (warning: Error) => void {
   };
 }
 
-function reactorSettings(options: ServeOptions, descriptorLimit: number): ReactorSettings {
-  const { driver = 'auto', whenConnectionsMax = 'refuse' } = options;
-  if (driver !== 'auto' && driver !== 'epoll') {
-    throw new TypeError(`Unknown driver ${String(driver)}: expected auto or epoll`);
+function reactorSettings(
+  options: ServeOptions,
+  reactors: number,
+  descriptorLimit: number,
+  choose: ChooseDriver,
+): ReactorSettings {
+  const { driver = 'auto', whenConnectionsMax = 'refuse', direct = false } = options;
+  if (!DRIVERS.includes(driver)) {
+    throw new TypeError(`Unknown driver ${String(driver)}: expected one of ${DRIVERS.join(', ')}`);
+  }
+  if (typeof direct !== 'boolean') {
+    throw new TypeError(`Expected direct to be true or false, got ${String(direct)}`);
+  }
+  if (direct && driver === 'epoll') {
+    throw new TypeError('Direct descriptors need io_uring: the driver cannot be epoll');
   }
   if (whenConnectionsMax !== 'refuse' && whenConnectionsMax !== 'wait') {
     throw new TypeError(
       `Unknown whenConnectionsMax ${String(whenConnectionsMax)}: expected refuse or wait`,
     );
   }
-  const fallback = Math.min(descriptorLimit, CONNECTIONS_DEFAULT_MAX);
+  const fallback = direct
+    ? CONNECTIONS_DEFAULT_MAX
+    : Math.min(descriptorLimit, CONNECTIONS_DEFAULT_MAX);
   return {
-    driver: 'epoll',
+    driver: choose(driver, direct),
     connectionsMax: between(options, 'connectionsMax', fallback, 1, SLOTS_MAX - 2_048),
     refuseWhenMax: whenConnectionsMax === 'refuse',
     acceptBudget: between(options, 'acceptBudget', 64, 1, 65_536),
@@ -156,7 +180,11 @@ function reactorSettings(options: ServeOptions, descriptorLimit: number): Reacto
     receiveBudget: between(options, 'receiveBudget', 262_144, 1, 1_073_741_824),
     blockBytesMax: BLOCK_BYTES_MAX,
     guardMemory: process.env.MILLRACE_GUARD === '1',
-    connection: pickConnection(options),
+    connection: {
+      ...pickConnection(options),
+      // A direct descriptor cannot go from one ring to another: each reactor accepts its own.
+      ...(direct && reactors > 1 ? { reusePort: true } : {}),
+    },
   };
 }
 

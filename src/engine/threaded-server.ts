@@ -13,6 +13,7 @@ import { count } from '../connection/profile.js';
 import { combine, ReactorStats, type ServerStats, serverStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
 import { Acceptor } from './acceptor.js';
+import { discardLetters } from './inbox.js';
 import { moduleUrl } from './load-handler.js';
 import { Postbox, PostOffice } from './mail.js';
 import { ReactorThread } from './reactor-thread.js';
@@ -30,7 +31,6 @@ const RESTART_MAX_MS = 5_000;
 
 export class ThreadedServer implements Server {
   readonly reactorCount: number;
-  readonly driver = 'epoll';
   readonly closed: Promise<void>;
   readonly #options: ServeOptions;
   readonly #settings: ServeSettings;
@@ -102,6 +102,14 @@ export class ThreadedServer implements Server {
         );
       },
     });
+  }
+
+  get driver(): string {
+    return this.#settings.reactor.driver.name;
+  }
+
+  get driverReason(): string {
+    return this.#settings.reactor.driver.reason;
   }
 
   /** Binds, starts all reactors, then accepts. On failure everything is stopped again. */
@@ -283,8 +291,10 @@ export class ThreadedServer implements Server {
     this.#watchdog.close();
     await this.#acceptor.stop();
     await Promise.all(this.#threads.map((thread) => thread.stop(deadlineMs, GRACE_MS)));
-    for (const mailbox of this.#mailboxes) {
+    for (const [index, mailbox] of this.#mailboxes.entries()) {
       mailbox.close();
+      // A reactor that stopped later may have written to one that was gone already.
+      discardLetters(this.#kernel, mailbox, new Int32Array(this.#pending, index * 4, 1));
     }
     this.#acceptor.destroy();
     for (const fd of [...this.#wakeDescriptors, this.#watchDescriptor]) {

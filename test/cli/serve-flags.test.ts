@@ -51,7 +51,7 @@ const WRONG: readonly (readonly [string[], RegExp])[] = [
   [['--reactors', '-1'], /reactors/],
   [['--reactors', '0'], /reactors.*0/],
   [['--reactors', '1000'], /reactors.*1000/],
-  [['--driver', 'kqueue'], /driver kqueue: expected auto or epoll/],
+  [['--driver', 'kqueue'], /driver kqueue: expected one of auto, epoll, uring/],
   [['--balance', 'fair'], /balance fair: expected one of round-robin/],
   [['--data', '1'], /Unknown option '--data'/],
 ];

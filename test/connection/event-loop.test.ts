@@ -60,6 +60,7 @@ class Stage {
         this.turns += 1;
         return this.onTurn();
       },
+      rest: () => false,
       nextDeadline: () => this.deadline,
     });
   }
@@ -179,6 +180,7 @@ describe('on the real host', () => {
         void Promise.resolve().then(() => notes.push('promise'));
         return notes.length < 6;
       },
+      rest: () => false,
       nextDeadline: () => NEVER,
     });
     loop.request();

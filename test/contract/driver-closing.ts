@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 
-import { EBADF, ECONNRESET } from '../../src/base/errno.js';
+import { ECONNRESET } from '../../src/base/errno.js';
 import type { Rig } from './rig.js';
 
 /** Registers the tests; `current` is the rig of the running one. */
@@ -92,19 +92,15 @@ export const closingSuite = (current: () => Rig): void => {
     assert.equal(received.length, 1);
   });
 
-  it('gives a descriptor back with detach', async () => {
+  it('closes an accepted descriptor that nobody wants', async () => {
     const rig = current();
-    const peer = await rig.pair(18);
-    rig.driver.receive(18);
-    await rig.idle();
-    const fd = rig.track(rig.driver.detach(18));
-    rig.kernel.send(peer, Buffer.from('theirs'));
-    await rig.idle();
-    assert.deepEqual(rig.recorder.lines, []);
-    const region = rig.kernel.allocate(16);
-    assert.equal(rig.kernel.receive(fd, region), 6);
-    rig.kernel.release(region);
-    assert.equal(rig.driver.detach(18), -EBADF);
+    const listener = rig.listenRaw();
+    rig.driver.listen(18, listener.fd);
+    rig.driver.accept(18);
+    rig.recorder.onAccepted = (_slot, fd) => rig.driver.discard(fd);
+    const peer = rig.connectRaw(listener.port);
+    await rig.until(() => rig.recorder.count('accepted 18') === 1, 'accepted');
+    assert.equal(await rig.readEnd(peer), 0);
   });
 
   it('reports woken when the wake descriptor is signalled', async () => {

@@ -26,6 +26,7 @@ export const OPTIONS: DriverOptions = {
   receiveBudget: 16_384,
   acceptBudget: 4,
   batch: 32,
+  requestPoll: () => {},
 };
 
 /** Records completions as lines, and plays the owner of the slots. */

@@ -149,7 +149,9 @@ describe('after close, the slot used again', () => {
       const second = await RawPeer.connect(url);
       second.send('use');
       assert.equal((await second.read(7)).toString(), 'written');
-      assert.deepEqual(answers, ['sent', false]);
+      // By the driver: handed to the kernel at once, or with the turn's submissions.
+      assert.ok(answers[0] === 'sent' || answers[0] === 'queued', String(answers[0]));
+      assert.deepEqual(answers.slice(1), [false]);
       second.close();
     });
   });

@@ -14,6 +14,8 @@ const MODULE = new URL('../support/engine-handlers/loop-user.js', import.meta.ur
 const RECEIVE_BYTES = 4_096;
 /** Messages of the stream in one turn, at most: one more receive than the budget. */
 const TURN_MESSAGES = 5;
+/** The same with io_uring, which may have received as much as its buffers hold, in pieces of any size. */
+const TURN_MESSAGES_AHEAD = 64;
 /** Context switches of a quiet second: some of Node's own threads stir now and then. */
 const SWITCHES_MAX = 5;
 
@@ -69,12 +71,13 @@ for (const reactors of [1, 3]) {
         reports = (await server.executeAll('report')) as LoopReport[];
         return reports.every(({ done, messages }) => messages > 500 && (done.timer ?? 0) > 10);
       }, 'a long stream with many timers');
+      const most = server.driver === 'uring' ? TURN_MESSAGES_AHEAD : TURN_MESSAGES;
       for (const { worst, done } of reports) {
         // Before the next message: a turn ends with its microtasks done.
         for (const kind of ['nextTick', 'microtask', '100 awaits'] as const) {
-          assert.ok(worst[kind]! <= TURN_MESSAGES, `${kind}: ${worst[kind]} messages`);
+          assert.ok(worst[kind]! <= most, `${kind}: ${worst[kind]} messages`);
         }
-        assert.ok(worst.immediate! <= 3 * TURN_MESSAGES, `immediate: ${worst.immediate} messages`);
+        assert.ok(worst.immediate! <= 3 * most, `immediate: ${worst.immediate} messages`);
         assert.ok(done.immediate! > 0 && done.timer! > 0);
       }
     });

@@ -116,7 +116,8 @@ describe('resets', () => {
         results.push(connection.state);
       },
     };
-    await withWorld(handler, {}, async ({ url, closed }) => {
+    // On epoll, where a write is a call; io_uring tells with the turn's completions.
+    await withWorld(handler, { driver: 'epoll' }, async ({ url, closed }) => {
       peer = await RawPeer.connect(url);
       peer.send('go');
       await awaitCondition(() => closed.length > 0, 'the close');
@@ -263,7 +264,7 @@ for (const reactors of [1, 3]) {
       const reports = (await server.executeAll('report')) as StormReport[];
       const opened = reports.reduce((sum, report) => sum + report.opened, 0);
       const closed = reports.reduce((sum, report) => sum + (report.reasons.reset ?? 0), 0);
-      assert.equal(closed, opened - 1);
+      assert.equal(closed, opened - 1, JSON.stringify(reports));
       assert.ok(closed >= STORM * 0.7, `${closed} connections were opened`);
       assert.ok(reports.every(({ closedTwice }) => closedTwice === 0));
       assert.equal(server.stats.totals.queuedBytes, 0);

@@ -37,7 +37,8 @@ describe('serve()', () => {
       assert.ok(!url.endsWith(':0'));
       (await RawPeer.connect(url)).close();
     }
-    assert.deepEqual([server.reactorCount, server.driver], [1, 'epoll']);
+    assert.equal(server.reactorCount, 1);
+    assert.match(server.driver, /^(epoll|uring)$/);
   });
 
   it('rejects for wrong options, and for what the system refuses, and leaves nothing behind', async () => {
@@ -152,7 +153,8 @@ describe('mail', () => {
     });
     const peer = await RawPeer.connect(server.addresses[0]);
     await awaitCondition(() => id >= 0, 'the connection');
-    assert.equal(server.write(id, Buffer.from('hello')), 'sent');
+    // By the driver: at once, or with the turn's submissions.
+    assert.match(server.write(id, Buffer.from('hello')), /^(sent|queued)$/);
     assert.equal((await peer.read(5)).toString(), 'hello');
     assert.equal(server.write(id + 1, Buffer.from('x')), 'closed');
     peer.reset();

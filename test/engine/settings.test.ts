@@ -5,13 +5,19 @@ import { availableParallelism } from 'node:os';
 import { describe, it } from 'node:test';
 
 import type { ServeOptions } from '../../src/api.js';
+import type { DriverChoice, DriverName } from '../../src/connection/drivers/choose.js';
 import { isModule, pickConnection, readSettings } from '../../src/engine/settings.js';
 
 const BASE: ServeOptions = { listen: 'tcp://127.0.0.1:0', handler: {} };
 const MODULE = new URL('file:///handler.js');
 
+const CHOOSE = (name: DriverName | 'auto'): DriverChoice => ({
+  name: name === 'auto' ? 'epoll' : name,
+  reason: 'a test',
+});
+
 const read = (options: Record<string, unknown> = {}) =>
-  readSettings({ ...BASE, ...options } as ServeOptions, 1_024);
+  readSettings({ ...BASE, ...options } as ServeOptions, 1_024, CHOOSE);
 
 describe('readSettings()', () => {
   it('fills in the defaults that api.ts tells', () => {
@@ -21,7 +27,7 @@ describe('readSettings()', () => {
     assert.deepEqual(rest, {
       reactors: 1,
       reactor: {
-        driver: 'epoll',
+        driver: { name: 'epoll', reason: 'a test' },
         connectionsMax: 1_024,
         refuseWhenMax: true,
         acceptBudget: 64,
@@ -51,7 +57,7 @@ describe('readSettings()', () => {
 
   it('refuses what is no object, and options that there are not', () => {
     for (const wrong of [undefined, null, 'tcp://127.0.0.1:0']) {
-      assert.throws(() => readSettings(wrong as unknown as ServeOptions, 1), TypeError);
+      assert.throws(() => readSettings(wrong as unknown as ServeOptions, 1, CHOOSE), TypeError);
     }
     assert.throws(() => read({ idleTimeoutMS: 5 }), /Unknown option idleTimeoutMS/);
     assert.throws(() => read({ port: 80 }), TypeError);
@@ -80,14 +86,19 @@ describe('readSettings()', () => {
   });
 
   it('never has more connections than descriptors unless it is told to, nor more than a million', () => {
-    assert.equal(readSettings(BASE, 100).reactor.connectionsMax, 100);
-    assert.equal(readSettings(BASE, 0x7fff_ffff).reactor.connectionsMax, 1_048_576);
-    assert.equal(readSettings({ ...BASE, connectionsMax: 200 }, 100).reactor.connectionsMax, 200);
+    assert.equal(readSettings(BASE, 100, CHOOSE).reactor.connectionsMax, 100);
+    assert.equal(readSettings(BASE, 0x7fff_ffff, CHOOSE).reactor.connectionsMax, 1_048_576);
+    assert.equal(
+      readSettings({ ...BASE, connectionsMax: 200 }, 100, CHOOSE).reactor.connectionsMax,
+      200,
+    );
   });
 
   it('knows its words', () => {
     assert.equal(read({ whenConnectionsMax: 'wait' }).reactor.refuseWhenMax, false);
-    assert.equal(read({ driver: 'auto' }).reactor.driver, 'epoll');
+    for (const driver of ['epoll', 'uring'] as const) {
+      assert.equal(read({ driver }).reactor.driver.name, driver);
+    }
     for (const balance of [
       'round-robin',
       'least-connections',

@@ -82,6 +82,12 @@ export class Rig {
     this.log.push(line);
   }
 
+  /** Lets the network do what has been begun; the real one gets a few milliseconds for it. */
+  settle(): void {
+    if (this.#settle === undefined) Atomics.wait(pause, 0, 0, 3);
+    else this.#settle();
+  }
+
   /** Logs the epoll events of a descriptor, whatever they are. */
   mask(label: string, fd: number): void {
     this.observe(label, () => `0x${this.eventsOf(fd).toString(16)}`);

@@ -55,6 +55,18 @@ const CEILINGS = {
   blockNoMemory: 0.05,
   /** An alarm rings up to 1 ms before its time, as libuv's do: they count from the start of the loop's turn. */
   alarmEarly: 0.5,
+  /** ringEnter: 0 or -EAGAIN, and nothing was done; or a part of the submissions was taken, and nothing else done. */
+  ringInterrupted: 0.1,
+  ringAgain: 0.1,
+  ringPartial: 0.2,
+  /** An operation that could be done at its submission is done later. */
+  ringLate: 0.5,
+  /** What became ready is reported in random order. */
+  ringShuffled: 1,
+  /** A multishot request ends with any completion, without IORING_CQE_F_MORE. */
+  ringShotEnded: 0.2,
+  /** A multishot request that is being cancelled reports what is ready before its ECANCELED. */
+  ringCancelLate: 0.5,
 } as const;
 
 export type FaultName = keyof typeof CEILINGS;

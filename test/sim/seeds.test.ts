@@ -9,11 +9,15 @@ import { availableParallelism } from 'node:os';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+import { FAULT_NAMES } from './faults.js';
 import { runTrial } from './trial.js';
+import { driverKind } from './trial-driver.js';
 
 const SEEDS = Number(
   process.env.MILLRACE_SIM_SEEDS ?? (process.env.MILLRACE_GUARD === '1' ? 300 : 10_000),
 );
+/** Enough that the rarest fault is met several times. */
+const COVERAGE_SEEDS = 500;
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
 interface Run {
@@ -25,7 +29,7 @@ function run(from: number, count: number): Promise<Run> {
   return new Promise((resolve, reject) => {
     const child = spawn(
       process.execPath,
-      [MAIN, '--from', String(from), '--seeds', String(count)],
+      [MAIN, '--from', String(from), '--seeds', String(count), '--driver', driverKind()],
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
     const chunks: Buffer[] = [];
@@ -33,6 +37,11 @@ function run(from: number, count: number): Promise<Run> {
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, output: Buffer.concat(chunks).toString() }));
   });
+}
+
+/** Only a driver on io_uring makes a ring. */
+function canMeet(fault: string): boolean {
+  return !fault.startsWith('ring') || driverKind() === 'uring';
 }
 
 describe('the reactor on the simulated kernel', () => {
@@ -48,8 +57,22 @@ describe('the reactor on the simulated kernel', () => {
     }
   });
 
+  it(`meets every fault in ${COVERAGE_SEEDS} seeds`, async (t) => {
+    const counts = new Map<string, number>(FAULT_NAMES.map((name) => [name, 0]));
+    for (let seed = 0; seed < COVERAGE_SEEDS; seed += 1) {
+      const { faults } = await runTrial(seed);
+      for (const [name, n] of Object.entries(faults)) {
+        counts.set(name, (counts.get(name) ?? 0) + n);
+      }
+    }
+    t.diagnostic([...counts].map(([name, n]) => `${name} ${n}`).join(', '));
+    const missed = [...counts].filter(([name, n]) => n === 0 && canMeet(name));
+    assert.deepEqual(missed, [], 'faults that never happened');
+  });
+
   it('does the same twice from the same seed', async () => {
-    for (let seed = 0; seed < 24; seed += 1) {
+    // Two of each scenario at least: trial.ts.
+    for (let seed = 0; seed < 40; seed += 1) {
       const first = await runTrial(seed);
       const second = await runTrial(seed);
       assert.equal(second.hash, first.hash, `seed ${seed}`);

@@ -32,6 +32,12 @@ export interface WorldShape {
   /** Soft limit of open descriptors, and the limit of the whole system. */
   descriptorLimit: number;
   systemLimit: number;
+  /** Where an io_uring's heads and tails start: 0 on Linux, but they run through all 32 bits. */
+  ringStart: number;
+  /** The most completions that an io_uring has room for, whatever was asked for: a small queue overflows. */
+  ringCompletions: number;
+  /** How much that became ready one enter reports (IO_LOCAL_TW_DEFAULT_MAX). */
+  ringWork: number;
 }
 
 /** No delays, no chunks, equal weights: for tests of one fact. */
@@ -53,6 +59,9 @@ export const PLAIN_SHAPE: WorldShape = {
   weightPeer: 1,
   descriptorLimit: 1024,
   systemLimit: 100_000,
+  ringStart: 0,
+  ringCompletions: 65_536,
+  ringWork: 20,
 };
 
 export function randomShape(random: Random): WorldShape {
@@ -76,6 +85,9 @@ export function randomShape(random: Random): WorldShape {
     weightPeer: random.between(1, 16),
     descriptorLimit: random.chance(0.1) ? random.between(24, 64) : 1024,
     systemLimit: 100_000,
+    ringStart: random.chance(0.5) ? 2 ** 32 - random.between(1, 64) : 0,
+    ringCompletions: random.chance(0.3) ? 2 ** random.between(2, 6) : 65_536,
+    ringWork: random.pick([20, 20, random.between(1, 20)]),
   };
 }
 

@@ -20,6 +20,7 @@ import {
   ETIMEDOUT,
 } from '../../src/base/errno.js';
 import { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM } from '../../src/base/linux.js';
+import type { SimMemory } from './sim-memory.js';
 import { SEND_SHUT, type SimSocket } from './sim-socket.js';
 import { TcpSocket } from './sim-tcp.js';
 import type { SimWorld } from './sim-world.js';
@@ -44,10 +45,14 @@ export function createSocket(world: SimWorld, domain: number, type: number): Sim
 }
 
 /** The next connection of a listener, which the caller gives a descriptor, or -errno. */
-export function acceptFrom(world: SimWorld, listener: SimSocket): SimSocket | number {
+export function acceptFrom(
+  world: SimWorld,
+  listener: SimSocket,
+  isDirect = false,
+): SimSocket | number {
   const { faults, faultRandom } = world;
-  // Linux takes the descriptor first: a full table shows even when nobody waits.
-  const room = roomForDescriptor(world);
+  // Linux takes the descriptor first: a full table shows even when nobody waits. A direct one it takes last.
+  const room = isDirect ? 0 : roomForDescriptor(world);
   if (room < 0) return room;
   if (listener.backlogLength > 0) {
     if (faults.hit('acceptAgain')) return -EAGAIN;
@@ -106,6 +111,18 @@ export function sendTo(world: SimWorld, socket: SimSocket, pieces: readonly Uint
     if (n < piece.length) break;
   }
   return done;
+}
+
+/** The memory that iovecs name. */
+export function readVector(memory: SimMemory, words: Buffer, count: number): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let i = 0; i < count; i++) {
+    const address = words.readUInt32LE(i * 16) + words.readUInt32LE(i * 16 + 4) * 2 ** 32;
+    const byteLength = words.readUInt32LE(i * 16 + 8) + words.readUInt32LE(i * 16 + 12) * 2 ** 32;
+    // An empty range may point anywhere: Linux does not look at it.
+    if (byteLength > 0) pieces.push(memory.view(address, byteLength, 'sendVector'));
+  }
+  return pieces;
 }
 
 function memoryError(world: SimWorld): number {

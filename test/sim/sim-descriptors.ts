@@ -16,7 +16,7 @@ export interface Watcher {
 
 /** What a descriptor names. It lives until its last descriptor is closed. */
 export abstract class Description {
-  abstract readonly kind: 'tcp' | 'unix' | 'epoll' | 'eventfd';
+  abstract readonly kind: 'tcp' | 'unix' | 'epoll' | 'eventfd' | 'uring';
   /** Descriptors that name it. */
   references = 0;
   readonly watchers: Watcher[] = [];
@@ -124,6 +124,11 @@ export class DescriptorTable {
 export class SimEventfd extends Description {
   override readonly kind = 'eventfd';
   count = 0;
+
+  add(): void {
+    this.count++;
+    this.notify();
+  }
 
   override poll(): number {
     // EPOLLIN and EPOLLOUT; the count never gets near its limit of 2^64 - 1.

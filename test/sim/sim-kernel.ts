@@ -5,13 +5,14 @@
  */
 
 import { EAGAIN, EBADF, EINVAL, EMSGSIZE, ENOMEM, ENOSPC, ENOTSOCK } from '../../src/base/errno.js';
-import type { Alarm, Doorbell, Kernel, Region } from '../../src/base/kernel.js';
+import type { Alarm, Doorbell, Kernel, Region, Ring } from '../../src/base/kernel.js';
 import { EPOLL_CTL_ADD, IOV_MAX } from '../../src/base/linux.js';
 import type { Random } from './random.js';
 import {
   acceptFrom,
   connectTo,
   createSocket,
+  readVector,
   receiveFrom,
   roomForDescriptor,
   sendTo,
@@ -20,6 +21,8 @@ import { type Description, SimEventfd } from './sim-descriptors.js';
 import { SimEpoll } from './sim-epoll.js';
 import { SimAlarm, SimDoorbell, SimHost } from './sim-host.js';
 import { SimSocket } from './sim-socket.js';
+import { SimRing } from './sim-uring.js';
+import { checkClose, createRing, register } from './sim-uring-register.js';
 import type { SimWorld } from './sim-world.js';
 
 /** What the kernel writes each creation and close to: the part of base/descriptors.ts that matters here. */
@@ -43,6 +46,8 @@ export class SimKernel implements Kernel {
   readonly #entropy: Random;
   readonly #registry: DescriptorRecord | undefined;
   readonly #owner: number;
+  /** Those that this thread has made. */
+  readonly #rings: SimRing[] = [];
   #isDead = false;
 
   constructor(
@@ -61,10 +66,11 @@ export class SimKernel implements Kernel {
     this.host = new SimHost(name, world);
   }
 
-  /** The thread dies where it stands: nothing of it runs any more, and its descriptors stay open. */
+  /** The thread dies where it stands: nothing of it runs any more, and its descriptors stay open, but its rings end what they do. */
   kill(): void {
     this.#isDead = true;
     this.host.clear();
+    for (const ring of this.#rings) ring.leave();
   }
 
   allocate(byteLength: number): Region {
@@ -172,17 +178,10 @@ export class SimKernel implements Kernel {
     if (count * 16 > words.length) {
       throw new RangeError(`sendVector: ${count} iovecs in ${words.length} bytes`);
     }
-    const pieces: Uint8Array[] = [];
-    for (let i = 0; i < count; i++) {
-      const address = words.readUInt32LE(i * 16) + words.readUInt32LE(i * 16 + 4) * 2 ** 32;
-      const byteLength = words.readUInt32LE(i * 16 + 8) + words.readUInt32LE(i * 16 + 12) * 2 ** 32;
-      // An empty range may point anywhere: Linux does not look at it.
-      if (byteLength > 0) pieces.push(this.#world.memory.view(address, byteLength, 'sendVector'));
-    }
+    const pieces = readVector(this.#world.memory, words, count);
     const socket = this.#find(fd, 'sendVector');
-    let result = typeof socket === 'number' ? socket : -EMSGSIZE;
-    if (typeof socket !== 'number' && count <= IOV_MAX)
-      result = sendTo(this.#world, socket, pieces);
+    if (typeof socket === 'number') return this.#done('sendVector', fd, count, socket);
+    const result = count > IOV_MAX ? -EMSGSIZE : sendTo(this.#world, socket, pieces);
     return this.#done('sendVector', fd, count, result);
   }
 
@@ -281,9 +280,8 @@ export class SimKernel implements Kernel {
   epollWait(epfd: number, events: Region): number {
     const target = this.#world.memory.region(events, 'epollWait') as Buffer;
     const epoll = this.#world.table.find(epfd, this.name, 'epollWait');
-    let result = -EBADF;
+    let result = epoll === undefined ? -EBADF : -EINVAL;
     if (epoll instanceof SimEpoll) result = epoll.wait(target);
-    else if (epoll !== undefined) result = -EINVAL;
     return this.#done('epollWait', epfd, target.length, result);
   }
 
@@ -294,8 +292,7 @@ export class SimKernel implements Kernel {
   signal(eventfd: number): number {
     const description = this.#counter(eventfd, 'signal');
     if (typeof description === 'number') return this.#done('signal', eventfd, 0, description);
-    description.count++;
-    description.notify();
+    description.add();
     return this.#done('signal', eventfd, description.count, 8);
   }
 
@@ -305,6 +302,45 @@ export class SimKernel implements Kernel {
     const count = description.count;
     description.count = 0;
     return this.#done('drain', eventfd, count, count === 0 ? -EAGAIN : 8);
+  }
+
+  ringCreate(sqEntries: number, cqEntries: number, flags: number): Ring | number {
+    const ring = createRing(this.#world, this.#thread, this.name, sqEntries, cqEntries, flags);
+    const fd = typeof ring === 'number' ? ring : this.#open(ring);
+    this.#done('ringCreate', sqEntries, cqEntries, fd);
+    if (typeof ring === 'number') return fd;
+    if (fd < 0) return ring.discard(fd);
+    this.#rings.push(ring);
+    return ring.describe(fd);
+  }
+
+  ringEnter(fd: number, count: number, flags: number): number {
+    const ring = this.#world.table.find(fd, this.name, 'ringEnter');
+    const result = ring instanceof SimRing ? ring.enter(this.#thread, count, flags) : -EBADF;
+    return this.#done('ringEnter', count, flags, result);
+  }
+
+  ringRegister(fd: number, operation: number, argument: Uint8Array | undefined, n: number): number {
+    const ring = this.#world.table.find(fd, this.name, 'ringRegister');
+    const result =
+      ring instanceof SimRing ? register(ring, this.#thread, operation, argument, n) : -EBADF;
+    return this.#done('ringRegister', operation, n, result);
+  }
+
+  ringClose(ring: Ring): void {
+    checkClose(this.#world, this.name, ring);
+    this.close(ring.fd);
+    for (const region of [ring.rings, ring.sqes]) this.#world.memory.unmap(region);
+  }
+
+  unmap(address: number, byteLength: number): void {
+    this.#world.memory.unmap({ address });
+    this.#done('unmap', address, byteLength, 0);
+  }
+
+  own(fd: number): void {
+    this.#registry?.set(fd, this.#owner);
+    this.#done('own', fd, 0, 0);
   }
 
   now(): number {

@@ -18,7 +18,13 @@ const POISON = 0xdb;
 /** Released bytes that are kept to be looked at again. */
 const QUARANTINE_BYTES = 65_536;
 
-type AllocationKind = 'region' | 'block';
+type AllocationKind = 'region' | 'block' | 'mapping';
+
+/** Someone in the kernel who may still use memory of the process: nothing of it may be released. */
+export interface MemoryUser {
+  /** What of the range is in use, for the message; or undefined. */
+  usedIn(address: number, byteLength: number): string | undefined;
+}
 
 interface Allocation {
   readonly kind: AllocationKind;
@@ -33,8 +39,10 @@ export class SimMemory {
   #temporaryFirst = 0;
   #quarantine: Allocation[] = [];
   #quarantineBytes = 0;
-  /** Live allocations and their bytes, for leak checks. */
+  readonly users = new Set<MemoryUser>();
+  /** Live allocations and their bytes, for leak checks. Mappings are regions that the kernel made (io_uring). */
   liveRegions = 0;
+  liveMappings = 0;
   liveBlocks = 0;
   liveBytes = 0;
 
@@ -55,6 +63,18 @@ export class SimMemory {
     }
     this.liveRegions--;
     this.free(allocation);
+  }
+
+  /** As mmap of a ring's memory. */
+  map(byteLength: number): Region {
+    const { address, bytes } = this.place('mapping', byteLength);
+    this.liveMappings++;
+    return { address, bytes };
+  }
+
+  unmap(region: Pick<Region, 'address'>): void {
+    this.liveMappings--;
+    this.free(this.owned('mapping', region.address));
   }
 
   allocateBlock(byteLength: number): number {
@@ -158,6 +178,11 @@ export class SimMemory {
   }
 
   private free(allocation: Allocation): void {
+    for (const user of this.users) {
+      const what = user.usedIn(allocation.address, allocation.bytes.length);
+      if (what === undefined) continue;
+      this.#violations.fail(`release of ${describe(allocation)}: the kernel has ${what} in it`);
+    }
     let slot = Math.floor((allocation.address - HEAP_BASE) / SLOT_BYTES);
     while (this.#slots[slot] === allocation) this.#slots[slot++] = undefined;
     this.liveBytes -= allocation.bytes.length;

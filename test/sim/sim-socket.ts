@@ -20,6 +20,8 @@ export abstract class SimSocket extends Description implements SocketFacts {
   /** The pending error: reported once. */
   error = 0;
   shutdownMask = 0;
+  /** Someone found no room to send (SOCK_NOSPACE): only then TCP tells whoever waits that there is some again. */
+  isRoomMissed = false;
   /** The process under test is confined to the addresses of its own machine; peers are not. */
   isConfined = false;
 
@@ -35,6 +37,8 @@ export abstract class SimSocket extends Description implements SocketFacts {
   abstract get isConnected(): boolean;
   /** Connections that wait to be accepted. */
   abstract get backlogLength(): number;
+  /** Whether bytes, or TCP's FIN, wait to be received: what SO_INQ says. */
+  abstract get hasInput(): boolean;
   abstract bind(sockaddr: Uint8Array): number;
   abstract listen(backlog: number): number;
   /** The next connection, or -errno. */

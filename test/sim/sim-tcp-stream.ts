@@ -44,6 +44,10 @@ export abstract class TcpStream extends SimSocket implements Target {
     return this.state === 'connected';
   }
 
+  override get hasInput(): boolean {
+    return this.received.length > 0 || this.hasFin;
+  }
+
   get isConnecting(): boolean {
     return this.state === 'connecting';
   }
@@ -88,6 +92,7 @@ export abstract class TcpStream extends SimSocket implements Target {
     if (this.state !== 'connected' || (this.shutdownMask & SEND_SHUT) !== 0) return -EPIPE;
     if (source.length === 0) return 0;
     const room = this.options.sendBuffer - this.sending.length;
+    if (room < source.length) this.isRoomMissed = true;
     if (room <= 0) return -EAGAIN;
     const n = Math.min(room, source.length);
     this.sending.push(source, 0, n);

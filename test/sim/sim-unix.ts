@@ -55,6 +55,10 @@ export class UnixSocket extends SimSocket {
     return this.#queue.length;
   }
 
+  override get hasInput(): boolean {
+    return this.#received.length > 0;
+  }
+
   override get url(): string {
     return formatUnix(this.#name);
   }
@@ -150,8 +154,8 @@ export class UnixSocket extends SimSocket {
   override shutdown(how: number): number {
     if (how < 0 || how > 2) return -EINVAL;
     const mask = how + 1;
+    // Who waits for this end is not woken, as unix_shutdown does it.
     this.shutdownMask |= mask;
-    this.notify();
     const peer = this.#peer;
     if (this.#state !== 'connected' || peer === undefined) return 0;
     if ((mask & RECEIVE_SHUT) !== 0) peer.shutdownMask |= SEND_SHUT;

@@ -16,6 +16,10 @@ import { ADDRESS_SCRIPTS } from './scripts-address.js';
 import { EPOLL_SCRIPTS } from './scripts-epoll.js';
 import { TCP_SCRIPTS } from './scripts-tcp.js';
 import { UNIX_SCRIPTS } from './scripts-unix.js';
+import { URING_SCRIPTS } from './scripts-uring.js';
+import { URING_ACCEPT_SCRIPTS } from './scripts-uring-accept.js';
+import { URING_DATA_SCRIPTS } from './scripts-uring-data.js';
+import { URING_POLL_SCRIPTS } from './scripts-uring-poll.js';
 import { SimWorld } from './sim-world.js';
 
 const isLinux = process.platform === 'linux';
@@ -32,7 +36,16 @@ describe('the simulated kernel answers as Linux does', { skip: !isLinux }, () =>
   });
   after(() => rmSync(directory, { recursive: true, force: true }));
 
-  const scripts = [...TCP_SCRIPTS, ...UNIX_SCRIPTS, ...EPOLL_SCRIPTS, ...ADDRESS_SCRIPTS];
+  const scripts = [
+    ...TCP_SCRIPTS,
+    ...UNIX_SCRIPTS,
+    ...EPOLL_SCRIPTS,
+    ...ADDRESS_SCRIPTS,
+    ...URING_SCRIPTS,
+    ...URING_ACCEPT_SCRIPTS,
+    ...URING_POLL_SCRIPTS,
+    ...URING_DATA_SCRIPTS,
+  ];
   for (const script of scripts) {
     test(script.name, { skip: script.needsIpv6 === true && !hasIpv6 }, () => {
       const world = new SimWorld({ seed: 7, shape: 'plain' });

@@ -34,6 +34,8 @@ export interface SimWorldOptions {
   readonly faults?: FaultPlan;
   /** `plain` (no delays, whole segments), or drawn from the seed (the default); single values replace either. */
   readonly shape?: 'plain' | 'random' | (Partial<WorldShape> & { base?: 'plain' | 'random' });
+  /** So many are added to the limit of descriptors. 0. */
+  readonly descriptorsMore?: number;
   /** Lines of the trace to keep as text; 0 by default, since text costs time. */
   readonly traceLines?: number;
 }
@@ -73,6 +75,7 @@ export class SimWorld {
     this.faultRandom = new Random(seed, 1);
     this.schedulerRandom = new Random(seed, 2);
     this.shape = shapeOf(options.shape ?? 'random', new Random(seed, 3));
+    this.shape.descriptorLimit += options.descriptorsMore ?? 0;
     this.faults = new Faults(options.faults ?? 'none', this.faultRandom);
     this.trace = new SimTrace(options.traceLines ?? 0);
     this.memory = new SimMemory(this.violations);
@@ -191,10 +194,11 @@ export class SimWorld {
   /** Throws if the process misused memory or descriptors, or has left any behind. */
   finish(): void {
     this.memory.verifyPoison();
-    const { liveRegions, liveBlocks, liveBytes } = this.memory;
-    if (liveRegions + liveBlocks > 0) {
+    const { liveRegions, liveBlocks, liveMappings, liveBytes } = this.memory;
+    if (liveRegions + liveBlocks + liveMappings > 0) {
+      const mappings = liveMappings === 0 ? '' : `${liveMappings} mappings, `;
       this.violations.note(
-        `leaked memory: ${liveRegions} regions, ${liveBlocks} blocks, ${liveBytes} bytes`,
+        `leaked memory: ${liveRegions} regions, ${liveBlocks} blocks, ${mappings}${liveBytes} bytes`,
       );
     }
     if (this.table.count > 0) {

@@ -89,9 +89,9 @@ export function makeHandler(kind: Kind, ledger: Ledger, random: Random, bytesMax
   const common = base(ledger);
   switch (kind) {
     case 'pull':
-      return { ...common, onReadable: (connection) => pull(entryOf(connection), random) };
+      return pulls(common, (entry) => pull(entry, random));
     case 'framed':
-      return { ...common, onReadable: (connection) => frame(entryOf(connection)) };
+      return pulls(common, frame);
     case 'sink':
       return { ...common, onData: (connection, bytes) => entryOf(connection).take(bytes) };
     case 'source':
@@ -116,6 +116,18 @@ export function makeHandler(kind: Kind, ledger: Ledger, random: Random, bytesMax
 function take(entry: Entry, bytes: Uint8Array): void {
   entry.take(bytes);
   echo(entry, bytes);
+}
+
+/** A handler that may leave a rest unread. */
+function pulls(common: Handler, read: (entry: Entry) => void): Handler {
+  return {
+    ...common,
+    onOpen(connection) {
+      common.onOpen!(connection);
+      entryOf(connection).readsAll = false;
+    },
+    onReadable: (connection) => read(entryOf(connection)),
+  };
 }
 
 function pull(entry: Entry, random: Random): void {

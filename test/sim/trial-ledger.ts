@@ -58,10 +58,23 @@ export class Entry {
   freed = 0;
   receipts = 0;
   receiptsFired = 0;
+  /** The most bytes of one write. */
+  largestWrite = 0;
+  /** Made by a dial of the handler's. */
+  readonly isDialed: boolean;
+  /** The handler leaves nothing unread. */
+  readsAll = true;
+  /** The connection's own counts, as they were in onClose. */
+  bytesSent = 0;
+  bytesReceived = 0;
+  reason: CloseReason | undefined;
+  /** Virtual milliseconds. */
+  closedAt = 0;
   readonly #head = Buffer.alloc(NONCE_BYTES);
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, isDialed: boolean) {
     this.connection = connection;
+    this.isDialed = isDialed;
   }
 
   /** Checks what was received, in order. */
@@ -91,6 +104,7 @@ export class Entry {
   wrote(result: WriteResult, byteLength: number): WriteResult {
     if (result === 'sent' || result === 'queued') {
       this.taken += byteLength;
+      this.largestWrite = Math.max(this.largestWrite, byteLength);
     }
     return result;
   }
@@ -98,6 +112,10 @@ export class Entry {
   close(reason: CloseReason): void {
     this.alive('close');
     this.closed += 1;
+    this.reason = reason;
+    this.closedAt = this.connection.reactor.now;
+    this.bytesSent = this.connection.bytesSent;
+    this.bytesReceived = this.connection.bytesReceived;
     assert.equal(
       this.connection.bytesSent + reason.unsentBytes,
       this.taken,
@@ -119,8 +137,8 @@ export class Entry {
 export class Ledger {
   readonly entries: Entry[] = [];
 
-  open(connection: Connection): Entry {
-    const entry = new Entry(connection);
+  open(connection: Connection, isDialed = false): Entry {
+    const entry = new Entry(connection, isDialed);
     connection.context = entry;
     this.entries.push(entry);
     return entry;

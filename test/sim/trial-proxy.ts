@@ -29,7 +29,7 @@ export function makeProxy(ledger: Ledger, upstream: string, options: ConnectionO
   const dialing: DialOptions = {
     ...options,
     connectTimeoutMs: 500,
-    handler: { ...both, onOpen: (connection) => void ledger.open(connection) },
+    handler: { ...both, onOpen: (connection) => void ledger.open(connection, true) },
   };
   return {
     ...both,

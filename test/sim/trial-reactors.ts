@@ -7,17 +7,19 @@ import type { ConnectionOptions, Handler } from '../../src/api.js';
 import { parseAddress } from '../../src/base/address.js';
 import type { Kernel } from '../../src/base/kernel.js';
 import { releaseCachedRegions } from '../../src/base/region-cache.js';
-import { EpollDriver } from '../../src/connection/drivers/epoll.js';
 import { listenOn } from '../../src/connection/listen-socket.js';
 import { Mailbox } from '../../src/connection/mailbox.js';
 import { Profile } from '../../src/connection/profile.js';
 import { Reactor } from '../../src/connection/reactor.js';
 import { releaseCachedSlabs } from '../../src/connection/slabs.js';
-import { Counter, ReactorStats } from '../../src/connection/stats.js';
+import { Counter, type CounterIndex, ReactorStats } from '../../src/connection/stats.js';
 import { discardLetters, Inbox } from '../../src/engine/inbox.js';
 import { Postbox } from '../../src/engine/mail.js';
+import { DriverMonitor } from './check-driver.js';
+import { ReactorCheck } from './check-reactor.js';
 import type { SimKernel } from './sim-kernel.js';
 import type { SimWorld } from './sim-world.js';
+import { createTrialDriver, type DriverKind } from './trial-driver.js';
 
 export interface TrialOptions {
   readonly connection: ConnectionOptions;
@@ -29,17 +31,58 @@ export interface TrialOptions {
   readonly blockBytesMax: number;
 }
 
+export interface ReactorParts {
+  readonly driver: DriverKind;
+  readonly world: SimWorld;
+  readonly kernel: Kernel;
+  readonly checks: ReactorCheck[];
+}
+
+/** A reactor of production code whose driver and turns are watched: its check goes to the list. */
+export function watchedReactor(
+  { driver, world, kernel, checks }: ReactorParts,
+  options: Omit<ConstructorParameters<typeof Reactor>[0], 'createDriver' | 'kernel'>,
+): Reactor {
+  let check: ReactorCheck | undefined;
+  const reactor = new Reactor({
+    ...options,
+    kernel,
+    createDriver: (completions, driverOptions) => {
+      const monitor = new DriverMonitor(completions, driverOptions, (watched) =>
+        createTrialDriver(driver, kernel, watched, driverOptions),
+      );
+      check = new ReactorCheck(world, monitor);
+      return monitor;
+    },
+    onTurn: () => {
+      check?.onTurn();
+      options.onTurn();
+    },
+  });
+  check!.reactor = reactor;
+  checks.push(check!);
+  return reactor;
+}
+
 export class TrialReactors {
   readonly #world: SimWorld;
   readonly #options: TrialOptions;
+  readonly #driver: DriverKind;
   readonly #onWarning: (error: Error) => void;
+  readonly #checks: ReactorCheck[] = [];
   readonly #reactors: Reactor[] = [];
   readonly #kernels: SimKernel[] = [];
   readonly #mailboxes: { mailbox: Mailbox; pending: Int32Array; wake: number }[] = [];
   readonly addresses: string[] = [];
 
-  constructor(world: SimWorld, options: TrialOptions, onWarning: (error: Error) => void) {
+  constructor(
+    world: SimWorld,
+    driver: DriverKind,
+    options: TrialOptions,
+    onWarning: (error: Error) => void,
+  ) {
     this.#world = world;
+    this.#driver = driver;
     this.#options = options;
     this.#onWarning = onWarning;
   }
@@ -92,13 +135,12 @@ export class TrialReactors {
     inbox: (reactor: Reactor) => boolean,
     wakeDescriptor?: number,
   ): Reactor {
-    const reactor = new Reactor({
+    const parts = { driver: this.#driver, world: this.#world, kernel, checks: this.#checks };
+    const reactor = watchedReactor(parts, {
       ...this.#options,
       index: this.#reactors.length,
-      kernel,
       handler,
       stats: ReactorStats.create(),
-      createDriver: (completions, options) => new EpollDriver(kernel, completions, options),
       guardMemory: false,
       peers: { count: 1, write: () => 'closed', post: () => false },
       inbox,
@@ -123,8 +165,35 @@ export class TrialReactors {
     return this.#reactors.reduce((sum, { state }) => sum + state.wheel.size, 0);
   }
 
-  get queuedBytes(): number {
-    return this.#reactors.reduce((sum, { state }) => sum + state.queuedBytes, 0);
+  /** A counter, of all reactors together. */
+  count(counter: CounterIndex): number {
+    return this.#reactors.reduce((sum, { stats }) => sum + stats.get(counter), 0);
+  }
+
+  /** What they have done so far that a peer may notice. */
+  get outputs(): number {
+    return this.#checks.reduce((sum, check) => sum + check.outputs, 0);
+  }
+
+  /** The checks between two steps. */
+  inspect(): void {
+    for (const check of this.#checks) {
+      check.inspect();
+    }
+  }
+
+  /** From now on no turn may be without a reason. */
+  beStrict(): void {
+    for (const check of this.#checks) {
+      check.isStrict = true;
+    }
+  }
+
+  /** When no connection is left. */
+  checkEmpty(): void {
+    for (const check of this.#checks) {
+      check.checkEmpty();
+    }
   }
 
   /** Slots in use, listeners included. */

@@ -18,6 +18,7 @@ import type { Reactor } from '../../src/connection/reactor.js';
 import type { Peers } from '../../src/connection/reactor-options.js';
 import { releaseCachedSlabs } from '../../src/connection/slabs.js';
 import { ReactorStats } from '../../src/connection/stats.js';
+import { chooseDriver } from '../../src/connection/drivers/choose.js';
 import { createReactor } from '../../src/engine/create-reactor.js';
 import { readSettings } from '../../src/engine/settings.js';
 import type { PeerHabits, SimPeer } from '../sim/sim-peer.js';
@@ -48,7 +49,12 @@ class Rig {
 
   constructor(kernel: Kernel, handler: Handler, options: RigOptions) {
     const { listen = 'tcp://127.0.0.1:0', index = 0, peers = ALONE, ...rest } = options;
-    const settings = readSettings({ connectionsMax: 64, ...rest, listen, handler }, 1_024).reactor;
+    const settings = readSettings(
+      { connectionsMax: 64, ...rest, listen, handler },
+      1_024,
+      // On epoll, unless the run is for another one.
+      () => chooseDriver(kernel, (process.env.MILLRACE_DRIVER as 'uring') ?? 'epoll', false),
+    ).reactor;
     this.kernel = kernel;
     this.#wakeDescriptor = kernel.eventfd();
     this.reactor = createReactor({

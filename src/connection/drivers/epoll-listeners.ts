@@ -3,7 +3,7 @@
 import { EAGAIN } from '../../base/errno.js';
 import type { Kernel } from '../../base/kernel.js';
 import type { Completions, DriverCounters } from '../driver.js';
-import { ACCEPTING, type EpollSlots } from './epoll-slots.js';
+import { ACCEPTING, type EpollSlots, LISTENER } from './epoll-slots.js';
 import { stopsAccepting } from './retry.js';
 
 export class EpollListeners {
@@ -12,6 +12,8 @@ export class EpollListeners {
   readonly #completions: Completions;
   readonly #counters: DriverCounters;
   readonly #budget: number;
+  /** Listeners that epoll did not take, to be reported: slot, errno, slot, errno, … */
+  #refused: number[] = [];
 
   constructor(
     kernel: Kernel,
@@ -25,6 +27,31 @@ export class EpollListeners {
     this.#completions = completions;
     this.#counters = counters;
     this.#budget = budget;
+  }
+
+  get hasWork(): boolean {
+    return this.#refused.length > 0;
+  }
+
+  start(slot: number): void {
+    this.#slots.flags[slot] |= ACCEPTING;
+    const n = this.#slots.sync(slot);
+    if (n < 0) {
+      this.#slots.flags[slot] &= ~ACCEPTING;
+      this.#refused.push(slot, -n);
+    }
+  }
+
+  /** Reports listeners that could not be registered. Returns how many. */
+  report(): number {
+    const list = this.#refused;
+    this.#refused = [];
+    for (let i = 0; i < list.length; i += 2) {
+      if (this.#slots.kinds[list[i]] === LISTENER) {
+        this.#completions.acceptFailed(list[i], list[i + 1]);
+      }
+    }
+    return list.length / 2;
   }
 
   onEvent(slot: number): void {

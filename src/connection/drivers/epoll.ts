@@ -7,7 +7,7 @@
  * in the batch, or that a duplicate of the description keeps producing, do not match and are dropped.
  *
  * What level-triggered epoll would repeat for ever is taken out: EPOLLIN after the peer's FIN, and the registration
- * as a whole when EPOLLHUP or EPOLLERR (which cannot be masked) is left with nobody to handle it.
+ * when EPOLLHUP or EPOLLERR (which cannot be masked) is left with nobody to handle it.
  */
 
 import { EBADF, ECONNRESET, EFAULT } from '../../base/errno.js';
@@ -24,21 +24,7 @@ import {
 } from '../driver.js';
 import { EpollConnects, takeError } from './epoll-connects.js';
 import { EpollListeners } from './epoll-listeners.js';
-import {
-  ACCEPTING,
-  CLOSING,
-  CONNECTING,
-  ENDED,
-  EpollSlots,
-  FAILED,
-  FREE,
-  LISTENER,
-  RECEIVING,
-  REGISTERED,
-  SENDING,
-  STREAM,
-  WAKE,
-} from './epoll-slots.js';
+import * as s from './epoll-slots.js';
 import { IovecVector } from './iovec-vector.js';
 import { expectSuccess, wouldBlock } from './retry.js';
 import { ViewCache } from './view-cache.js';
@@ -50,6 +36,8 @@ const DATA_WORD = EPOLL_EVENT_DATA / 4;
 
 export class EpollDriver implements Driver {
   readonly name = 'epoll';
+  readonly isAsynchronous = false;
+  readonly receiveAhead = 0;
   readonly counters: DriverCounters = { calls: 0, acceptErrors: 0, staleEvents: 0 };
   readonly doorbellDescriptor: number;
   readonly wakeDescriptor: number;
@@ -57,10 +45,9 @@ export class EpollDriver implements Driver {
   readonly #kernel: Kernel;
   readonly #completions: Completions;
   readonly #options: DriverOptions;
-  readonly #slots: EpollSlots;
+  readonly #slots: s.EpollSlots;
   readonly #connects: EpollConnects;
   readonly #listeners: EpollListeners;
-  // The arrays of #slots, for the paths of every message.
   readonly #fds: Int32Array;
   readonly #generations: Int32Array;
   readonly #kinds: Uint8Array;
@@ -80,7 +67,7 @@ export class EpollDriver implements Driver {
     this.#completions = completions;
     this.#options = options;
     this.doorbellDescriptor = expectSuccess('epoll_create1', kernel.epollCreate());
-    this.#slots = new EpollSlots(kernel, this.doorbellDescriptor, options.slots, this.counters);
+    this.#slots = new s.EpollSlots(kernel, this.doorbellDescriptor, options.slots, this.counters);
     this.#connects = new EpollConnects(kernel, this.#slots, completions, this.counters);
     this.#listeners = new EpollListeners(
       kernel,
@@ -99,21 +86,26 @@ export class EpollDriver implements Driver {
     this.#receiveRegion = takeRegion(kernel, options.receiveBytes);
     this.#views = new ViewCache(this.#receiveRegion.bytes);
     this.#vector = new IovecVector(kernel);
-    this.wakeDescriptor = options.wakeDescriptor ?? expectSuccess('eventfd', kernel.eventfd());
-    expectSuccess('epoll_ctl', this.#slots.addWake(this.wakeDescriptor));
+    const wakeDescriptor = options.wakeDescriptor ?? kernel.eventfd();
+    const n = wakeDescriptor < 0 ? wakeDescriptor : this.#slots.addWake(wakeDescriptor);
+    if (n < 0) {
+      this.#free(wakeDescriptor);
+      expectSuccess(wakeDescriptor < 0 ? 'eventfd' : 'epoll_ctl', n);
+    }
+    this.wakeDescriptor = wakeDescriptor;
   }
 
   get hasWork(): boolean {
-    return this.#closing.length > 0 || this.#connects.hasWork;
+    return this.#closing.length > 0 || this.#connects.hasWork || this.#listeners.hasWork;
   }
 
   open(slot: number, fd: number): number {
-    this.#slots.begin(slot, fd, STREAM);
+    this.#slots.begin(slot, fd, s.STREAM);
     return 0;
   }
 
   listen(slot: number, fd: number): number {
-    this.#slots.begin(slot, fd, LISTENER);
+    this.#slots.begin(slot, fd, s.LISTENER);
     return 0;
   }
 
@@ -122,19 +114,18 @@ export class EpollDriver implements Driver {
   }
 
   accept(slot: number): void {
-    if (this.#kinds[slot] === LISTENER) {
-      this.#flags[slot] |= ACCEPTING;
-      this.#slots.sync(slot);
+    if (this.#kinds[slot] === s.LISTENER) {
+      this.#listeners.start(slot);
     }
   }
 
   stopAccept(slot: number): void {
-    this.#slots.stop(slot, LISTENER, ACCEPTING);
+    this.#slots.stop(slot, s.LISTENER, s.ACCEPTING);
   }
 
   receive(slot: number): void {
-    if (this.#kinds[slot] === STREAM) {
-      this.#flags[slot] |= RECEIVING;
+    if (this.#kinds[slot] === s.STREAM) {
+      this.#flags[slot] |= s.RECEIVING;
       const n = this.#slots.sync(slot);
       if (n < 0) {
         this.#fail(slot, -n);
@@ -143,12 +134,12 @@ export class EpollDriver implements Driver {
   }
 
   stopReceive(slot: number): void {
-    this.#slots.stop(slot, STREAM, RECEIVING);
+    this.#slots.stop(slot, s.STREAM, s.RECEIVING);
   }
 
   trySend(slot: number, bytes: Uint8Array): number {
-    if (this.#kinds[slot] !== STREAM) {
-      return this.#kinds[slot] === CONNECTING ? 0 : -EBADF;
+    if (this.#kinds[slot] !== s.STREAM) {
+      return this.#kinds[slot] === s.CONNECTING ? 0 : -EBADF;
     }
     this.counters.calls += 1;
     // What was just received is often what is sent: its address is known, and need not be looked up (measured).
@@ -160,21 +151,26 @@ export class EpollDriver implements Driver {
   }
 
   send(slot: number): number {
-    if (this.#kinds[slot] !== STREAM) {
+    if (this.#kinds[slot] !== s.STREAM) {
       return -EBADF;
     }
     const n = this.#sendGathered(slot);
     if (n !== 0) {
       return n;
     }
-    this.#flags[slot] |= SENDING;
+    this.#flags[slot] |= s.SENDING;
     const m = this.#slots.sync(slot);
     return m < 0 ? m : PENDING;
   }
 
+  /** A send is pending only where the socket is full. */
+  finishSend(): number {
+    return PENDING;
+  }
+
   shutdown(slot: number): number {
     this.counters.calls += 1;
-    return this.#kinds[slot] === STREAM
+    return this.#kinds[slot] === s.STREAM
       ? this.#kernel.shutdown(this.#fds[slot], linux.SHUT_WR)
       : -EBADF;
   }
@@ -184,11 +180,11 @@ export class EpollDriver implements Driver {
       return;
     }
     const fd = this.#fds[slot];
-    if (abort && this.#kinds[slot] !== LISTENER) {
+    if (abort && this.#kinds[slot] !== s.LISTENER) {
       this.counters.calls += 1;
       this.#kernel.setSocketOption(fd, linux.SOL_SOCKET, linux.SO_LINGER, LINGER_RESET);
     }
-    this.#slots.end(slot, CLOSING);
+    this.#slots.end(slot, s.CLOSING);
     this.counters.calls += 1;
     this.#kernel.close(fd);
     this.#closing.push(slot);
@@ -214,8 +210,13 @@ export class EpollDriver implements Driver {
     return this.#kernel.getPeerName(this.#fds[slot], sockaddr);
   }
 
-  detach(slot: number): number {
-    return this.#slots.isOpen(slot) ? this.#slots.end(slot, FREE) : -EBADF;
+  discard(fd: number): void {
+    this.counters.calls += 1;
+    this.#kernel.close(fd);
+  }
+
+  rest(): boolean {
+    return this.hasWork;
   }
 
   poll(): number {
@@ -227,7 +228,7 @@ export class EpollDriver implements Driver {
     const words = this.#eventWords;
     for (let i = 0, at = 0; i < n; i += 1, at += EVENT_WORDS) {
       const slot = words[at + DATA_WORD];
-      if (slot === WAKE) {
+      if (slot === s.WAKE) {
         this.counters.calls += 1;
         this.#kernel.drain(this.wakeDescriptor);
         this.#completions.woken();
@@ -241,6 +242,9 @@ export class EpollDriver implements Driver {
     if (this.#connects.hasWork) {
       handled += this.#connects.report();
     }
+    if (this.#listeners.hasWork) {
+      handled += this.#listeners.report();
+    }
     if (this.#closing.length > 0) {
       handled += this.#reportClosed();
     }
@@ -249,8 +253,12 @@ export class EpollDriver implements Driver {
 
   destroy(): void {
     this.#slots.closeAll();
-    if (this.#options.wakeDescriptor === undefined) {
-      this.#kernel.close(this.wakeDescriptor);
+    this.#free(this.wakeDescriptor);
+  }
+
+  #free(wakeDescriptor: number): void {
+    if (this.#options.wakeDescriptor === undefined && wakeDescriptor >= 0) {
+      this.#kernel.close(wakeDescriptor);
     }
     this.#kernel.close(this.doorbellDescriptor);
     giveRegion(this.#kernel, this.#events);
@@ -259,18 +267,15 @@ export class EpollDriver implements Driver {
   }
 
   #dispatch(slot: number, events: number): void {
-    switch (this.#kinds[slot]) {
-      case STREAM:
-        this.#onStream(slot, events);
-        break;
-      case LISTENER:
-        this.#listeners.onEvent(slot);
-        break;
-      case CONNECTING:
-        this.#connects.onEvent(slot);
-        break;
-      default:
-        this.counters.staleEvents += 1;
+    const kind = this.#kinds[slot];
+    if (kind === s.STREAM) {
+      this.#onStream(slot, events);
+    } else if (kind === s.LISTENER) {
+      this.#listeners.onEvent(slot);
+    } else if (kind === s.CONNECTING) {
+      this.#connects.onEvent(slot);
+    } else {
+      this.counters.staleEvents += 1;
     }
   }
 
@@ -278,17 +283,17 @@ export class EpollDriver implements Driver {
     const generation = this.#generations[slot];
     if (
       (events & (linux.EPOLLOUT | linux.EPOLLERR | linux.EPOLLHUP)) !== 0 &&
-      (this.#flags[slot] & SENDING) !== 0
+      (this.#flags[slot] & s.SENDING) !== 0
     ) {
       this.#onWritable(slot);
-      if (this.#generations[slot] !== generation || (this.#flags[slot] & FAILED) !== 0) {
+      if (this.#generations[slot] !== generation || (this.#flags[slot] & s.FAILED) !== 0) {
         return;
       }
     }
     if ((events & (linux.EPOLLIN | linux.EPOLLERR | linux.EPOLLHUP)) === 0) {
       return;
     }
-    if ((this.#flags[slot] & (RECEIVING | ENDED)) === RECEIVING) {
+    if ((this.#flags[slot] & (s.RECEIVING | s.ENDED)) === s.RECEIVING) {
       this.#onReadable(slot, generation);
       if (
         (events & (linux.EPOLLERR | linux.EPOLLHUP)) === 0 ||
@@ -296,11 +301,14 @@ export class EpollDriver implements Driver {
       ) {
         return;
       }
-      if ((this.#flags[slot] & (RECEIVING | ENDED)) === RECEIVING) {
+      if ((this.#flags[slot] & (s.RECEIVING | s.ENDED)) === s.RECEIVING) {
         return;
       }
     }
-    if ((events & (linux.EPOLLERR | linux.EPOLLHUP)) !== 0 && (this.#flags[slot] & FAILED) === 0) {
+    if (
+      (events & (linux.EPOLLERR | linux.EPOLLHUP)) !== 0 &&
+      (this.#flags[slot] & s.FAILED) === 0
+    ) {
       this.#onHangup(slot, (events & linux.EPOLLERR) !== 0);
     }
   }
@@ -333,7 +341,7 @@ export class EpollDriver implements Driver {
         }
         budget -= n;
       } else if (n === 0) {
-        this.#flags[slot] |= ENDED;
+        this.#flags[slot] |= s.ENDED;
         this.#slots.sync(slot);
         this.#completions.receiveEnded(slot);
         return;
@@ -346,14 +354,14 @@ export class EpollDriver implements Driver {
     } while (
       budget > 0 &&
       this.#generations[slot] === generation &&
-      (this.#flags[slot] & RECEIVING) !== 0
+      (this.#flags[slot] & s.RECEIVING) !== 0
     );
   }
 
   #onWritable(slot: number): void {
     const n = this.#sendGathered(slot);
     if (n > 0) {
-      this.#flags[slot] &= ~SENDING;
+      this.#flags[slot] &= ~s.SENDING;
       const generation = this.#generations[slot];
       this.#completions.sent(slot, n);
       // Only now, since `sent` often asks for the next send at once: two epoll_ctl calls saved.
@@ -383,14 +391,14 @@ export class EpollDriver implements Driver {
     const list = this.#closing;
     this.#closing = [];
     for (const slot of list) {
-      this.#kinds[slot] = FREE;
+      this.#kinds[slot] = s.FREE;
       this.#completions.closed(slot);
     }
     return list.length;
   }
 
   #fail(slot: number, code: number): void {
-    this.#flags[slot] = (this.#flags[slot] & REGISTERED) | FAILED;
+    this.#flags[slot] = (this.#flags[slot] & s.REGISTERED) | s.FAILED;
     this.#slots.unregister(slot);
     this.#completions.failed(slot, code);
   }

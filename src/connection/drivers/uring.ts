@@ -1,0 +1,524 @@
+/**
+ * The io_uring driver. Submissions of a turn go to the kernel in one call, which also brings the completions; the
+ * turn goes on so until the kernel has nothing more, or the batch is full. Accepting and receiving are armed once
+ * (multishot); received bytes lie in buffers that the kernel picks (uring-buffers.ts).
+ *
+ * Rules that keep memory and descriptors safe:
+ * - A descriptor is closed only when nothing of its slot is with the kernel: `close` cancels first, and the slot is
+ *   reported `closed` after its last completion. So no completion ever meets the next use of a slot.
+ * - What the kernel reads or writes after a call is off-heap and not freed before its completion (uring-sends.ts).
+ * - The ring is closed before its memory is released.
+ *
+ * A stream that nobody receives from has a poll for errors instead, so that a reset is noticed (`#guard`).
+ */
+
+import { EAGAIN, EBADF, ECANCELED, ECONNRESET, EINTR, ENOBUFS } from '../../base/errno.js';
+import type { Kernel } from '../../base/kernel.js';
+import * as linux from '../../base/linux.js';
+import * as uring from '../../base/uring.js';
+import type { Completions, Driver, DriverCounters, DriverOptions } from '../driver.js';
+import { expectSuccess } from './retry.js';
+import { UringAccepts } from './uring-accepts.js';
+import { UringConnects } from './uring-connects.js';
+import { UringFiles } from './uring-files.js';
+import { UringSender } from './uring-sender.js';
+import type { UringFeatures } from './uring-setup.js';
+import * as s from './uring-slots.js';
+import type { UringUnit } from './uring-unit.js';
+
+const RECEIVE = uring.OP_RECV | (uring.SQE_BUFFER_SELECT << 8);
+const RECEIVE_MANY = RECEIVE | (uring.RECV_MULTISHOT << 16);
+/** struct linger { on, 0 seconds }: close sends RST. */
+const LINGER_RESET = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
+const DESTROY_ROUNDS = 1_000;
+
+export interface UringOptions extends DriverOptions {
+  readonly features: UringFeatures;
+  /** Connections live in the rings' own tables of files, so many in each; see `direct` in api.ts. */
+  readonly directFiles?: number;
+}
+
+export class UringDriver implements Driver {
+  readonly name = 'uring';
+  readonly isAsynchronous = true;
+  readonly counters: DriverCounters = { calls: 0, acceptErrors: 0, staleEvents: 0 };
+  readonly doorbellDescriptor: number;
+  readonly wakeDescriptor: number;
+  readonly receiveAhead: number;
+
+  readonly #kernel: Kernel;
+  /** Signalled by the rings. */
+  readonly #eventfd: number;
+  readonly #completions: Completions;
+  readonly #options: UringOptions;
+  readonly #slots: s.UringSlots;
+  readonly #fds: Int32Array;
+  readonly #kinds: Uint8Array;
+  readonly #flags: Uint16Array;
+  readonly #underWay: Uint8Array;
+  readonly #files: UringFiles;
+  readonly #accepts: UringAccepts;
+  readonly #connects: UringConnects;
+  readonly #sender: UringSender;
+  readonly #receiveHead: number;
+  /** Slots closed, with nothing under way, to be reported. */
+  #closing: number[] = [];
+  /** Slots that are to get a poll for errors, if they still need one at the end of the batch. */
+  #guards: number[] = [];
+  /** The doorbell may ring, and has to be silenced. */
+  #isResting = false;
+  #wakeIsArmed = false;
+
+  constructor(kernel: Kernel, completions: Completions, options: UringOptions) {
+    this.#kernel = kernel;
+    this.#completions = completions;
+    this.#options = options;
+    this.#slots = new s.UringSlots(options.slots);
+    this.#fds = this.#slots.fds;
+    this.#kinds = this.#slots.kinds;
+    this.#flags = this.#slots.flags;
+    this.#underWay = this.#slots.underWay;
+    this.#receiveHead = options.features.multishotReceive ? RECEIVE_MANY : RECEIVE;
+    this.#eventfd = expectSuccess('eventfd', kernel.eventfd());
+    this.wakeDescriptor = options.wakeDescriptor ?? expectSuccess('eventfd', kernel.eventfd());
+    this.doorbellDescriptor = this.#createDoorbell();
+    const shared = { kernel, completions, counters: this.counters, slots: this.#slots };
+    this.#files = new UringFiles(shared, options, this.#eventfd);
+    this.receiveAhead = this.#files.first.buffers.count * this.#files.first.buffers.size;
+    this.#accepts = new UringAccepts(shared, this.#files, options.acceptBudget);
+    this.#connects = new UringConnects(shared, this.#files);
+    this.#sender = new UringSender(shared, this.#files, (slot, code) => this.#fail(slot, code));
+    // The host may wait for the doorbell before the first turn.
+    this.#armWake();
+    this.#files.first.queue.flush();
+    this.rest();
+  }
+
+  /**
+   * An epoll over the eventfd that the rings signal and the wake descriptor: the poll that a ring has on the latter
+   * does not always signal the former, since one eventfd must not signal another again and again (eventfd.c).
+   */
+  #createDoorbell(): number {
+    const kernel = this.#kernel;
+    const fd = expectSuccess('epoll_create1', kernel.epollCreate());
+    for (const watched of [this.#eventfd, this.wakeDescriptor]) {
+      const n = kernel.epollControl(fd, linux.EPOLL_CTL_ADD, watched, linux.EPOLLIN, 0, 0);
+      expectSuccess('epoll_ctl', n);
+    }
+    return fd;
+  }
+
+  get hasWork(): boolean {
+    return (
+      this.#closing.length > 0 ||
+      this.#guards.length > 0 ||
+      this.#accepts.hasWork ||
+      this.#connects.hasWork ||
+      this.#files.hasPending
+    );
+  }
+
+  open(slot: number, fd: number): number {
+    this.#files.begin(slot, fd, s.STREAM);
+    return 0;
+  }
+
+  listen(slot: number, fd: number): number {
+    this.#files.begin(slot, fd, s.LISTENER);
+    return 0;
+  }
+
+  connect(slot: number, fd: number, sockaddr: Uint8Array): number {
+    this.#files.begin(slot, fd, s.CONNECTING);
+    this.#connects.begin(slot, fd, sockaddr);
+    return 0;
+  }
+
+  accept(slot: number): void {
+    this.#accepts.start(slot);
+  }
+
+  stopAccept(slot: number): void {
+    this.#accepts.stop(slot);
+  }
+
+  receive(slot: number): void {
+    if (this.#kinds[slot] === s.STREAM) {
+      this.#flags[slot] |= s.RECEIVING;
+      this.#arm(slot);
+    }
+  }
+
+  stopReceive(slot: number): void {
+    const flags = this.#flags[slot];
+    if (this.#kinds[slot] !== s.STREAM) {
+      return;
+    }
+    this.#flags[slot] = (flags & ~s.RECEIVING) | s.CAREFUL;
+    if ((flags & (s.ARMED | s.CANCELLING)) === s.ARMED) {
+      this.#flags[slot] |= s.CANCELLING;
+      this.#files.cancel(slot, s.TAG_RECEIVE);
+    }
+    this.#guard(slot);
+  }
+
+  trySend(slot: number, bytes: Uint8Array): number {
+    if (this.#kinds[slot] !== s.STREAM) {
+      return this.#kinds[slot] === s.CONNECTING ? 0 : -EBADF;
+    }
+    return this.#sender.tryBytes(slot, bytes);
+  }
+
+  send(slot: number): number {
+    return this.#kinds[slot] === s.STREAM ? this.#sender.start(slot) : -EBADF;
+  }
+
+  finishSend(slot: number): number {
+    return this.#sender.finishNow(slot);
+  }
+
+  shutdown(slot: number): number {
+    return this.#kinds[slot] === s.STREAM ? this.#files.shutdown(slot) : -EBADF;
+  }
+
+  close(slot: number, abort: boolean): void {
+    if (!this.#slots.isOpen(slot)) {
+      return;
+    }
+    const isListener = this.#kinds[slot] === s.LISTENER;
+    if (abort && !isListener) {
+      this.setOption(slot, linux.SOL_SOCKET, linux.SO_LINGER, LINGER_RESET);
+    }
+    if (isListener) {
+      this.#accepts.end(slot);
+    }
+    this.#kinds[slot] = s.CLOSING;
+    this.#sender.abandon(slot);
+    if (this.#underWay[slot] > 0) {
+      this.#files.cancelAll(slot);
+    } else if (this.#files.close(slot)) {
+      this.#closing.push(slot);
+    }
+  }
+
+  setOption(slot: number, level: number, name: number, value: Uint8Array): number {
+    this.counters.calls += 1;
+    return this.#files.use(slot, (fd) => this.#kernel.setSocketOption(fd, level, name, value));
+  }
+
+  getOption(slot: number, level: number, name: number, value: Uint8Array): number {
+    this.counters.calls += 1;
+    return this.#files.use(slot, (fd) => this.#kernel.getSocketOption(fd, level, name, value));
+  }
+
+  localAddress(slot: number, sockaddr: Uint8Array): number {
+    this.counters.calls += 1;
+    return this.#files.use(slot, (fd) => this.#kernel.getSocketName(fd, sockaddr));
+  }
+
+  peerAddress(slot: number, sockaddr: Uint8Array): number {
+    this.counters.calls += 1;
+    return this.#files.use(slot, (fd) => this.#kernel.getPeerName(fd, sockaddr));
+  }
+
+  discard(fd: number): void {
+    this.#files.discard(fd);
+  }
+
+  poll(): number {
+    if (this.#isResting) {
+      this.#isResting = false;
+      this.#files.signalEventfd(false);
+      this.counters.calls += 1;
+      this.#kernel.drain(this.#eventfd);
+    }
+    if (!this.#wakeIsArmed) {
+      this.#armWake();
+    }
+    let handled = this.#connects.hasWork ? this.#connects.report() : 0;
+    this.#accepts.begin();
+    if (this.#accepts.hasWork) {
+      handled += this.#accepts.report();
+    }
+    for (const unit of this.#files.units) {
+      handled += this.#run(unit);
+    }
+    if (this.#accepts.hasWork) {
+      handled += this.#accepts.report();
+    }
+    if (this.#closing.length > 0) {
+      handled += this.#reportClosed();
+    }
+    if (this.#guards.length > 0) {
+      this.#startGuards();
+    }
+    return handled;
+  }
+
+  rest(): boolean {
+    this.#files.signalEventfd(true);
+    this.#isResting = true;
+    return this.hasWork || this.#files.hasWork;
+  }
+
+  /** Submissions and completions in turn, until there is nothing to do or the batch is full. */
+  #run(unit: UringUnit): number {
+    const { queue } = unit;
+    let handled = 0;
+    let bytesLeft = this.#options.receiveBudget;
+    for (;;) {
+      const submitted = queue.wantsEnter ? queue.enter() : 0;
+      if (!this.#files.hasPending) {
+        this.#sender.submitted();
+      }
+      let n = 0;
+      const end = queue.tail;
+      const { words, completionMask, completionsAt } = queue;
+      for (let head = queue.head; head !== end; head = (head + 1) | 0) {
+        const at = completionsAt + ((head & completionMask) << 2);
+        queue.unread = (head + 1) | 0;
+        const result = words[at + 2];
+        const tag = words[at + 1];
+        if ((words[at + 3] & uring.CQE_F_MORE) === 0) {
+          queue.underWay -= 1;
+        }
+        if ((tag & 0xff) === s.TAG_RECEIVE) {
+          bytesLeft -= result > 0 ? result : 0;
+          this.#onReceived(unit, words[at], result, words[at + 3]);
+        } else {
+          this.#onCompletion(words[at], tag, result, words[at + 3]);
+        }
+        n += 1;
+      }
+      queue.release(end);
+      unit.buffers.recycle();
+      if (unit.starved.length > 0) {
+        this.#feed(unit);
+      }
+      handled += n;
+      if (n + submitted === 0 || handled >= this.#options.batch || bytesLeft <= 0) {
+        return handled;
+      }
+    }
+  }
+
+  #onReceived(unit: UringUnit, slot: number, result: number, flags: number): void {
+    if ((flags & uring.CQE_F_MORE) === 0) {
+      this.#flags[slot] &= ~(s.ARMED | s.CANCELLING);
+      this.#underWay[slot] -= 1;
+    }
+    if (result > 0) {
+      const { buffers } = unit;
+      const start = buffers.take(flags, result);
+      if (result * 2 >= buffers.size) {
+        this.#slowDown(slot, flags);
+      } else if (result * 16 < buffers.size) {
+        this.#flags[slot] &= ~s.BULK;
+      }
+      if (this.#kinds[slot] === s.STREAM && (this.#flags[slot] & s.FAILED) === 0) {
+        const view = buffers.view(start, result);
+        this.#sender.borrow(unit, view, start);
+        this.#completions.received(slot, view);
+        this.#sender.forget();
+      }
+    } else {
+      unit.buffers.drop(flags);
+      if (this.#kinds[slot] === s.STREAM && (this.#flags[slot] & s.FAILED) === 0) {
+        this.#onNothing(unit, slot, result);
+      }
+    }
+    if ((flags & uring.CQE_F_MORE) !== 0) {
+      return;
+    }
+    if (this.#kinds[slot] === s.CLOSING) {
+      this.#settle(slot);
+    } else {
+      this.#arm(slot);
+    }
+  }
+
+  #slowDown(slot: number, flags: number): void {
+    this.#flags[slot] |= s.BULK;
+    const isArmed = (this.#flags[slot] & (s.ARMED | s.CANCELLING)) === s.ARMED;
+    if ((flags & uring.CQE_F_MORE) !== 0 && isArmed && this.#kinds[slot] === s.STREAM) {
+      this.#flags[slot] |= s.CANCELLING;
+      this.#files.cancel(slot, s.TAG_RECEIVE);
+    }
+  }
+
+  /** A receive ended without bytes: at the end of the stream, for want of buffers, or by an error. */
+  #onNothing(unit: UringUnit, slot: number, result: number): void {
+    if (result === 0) {
+      this.#flags[slot] |= s.ENDED;
+      this.#guard(slot);
+      this.#completions.receiveEnded(slot);
+    } else if (result === -ENOBUFS) {
+      this.#flags[slot] |= s.STARVED;
+      unit.starved.push(slot);
+    } else if (result !== -ECANCELED && result !== -EAGAIN && result !== -EINTR) {
+      this.#fail(slot, -result);
+    }
+  }
+
+  #onCompletion(slot: number, tag: number, result: number, flags: number): void {
+    switch (tag & 0xff) {
+      case s.TAG_SEND:
+        this.#sender.onSent(slot, tag >>> 8, result);
+        break;
+      case s.TAG_WRITABLE:
+        this.#sender.onRoom(slot, result, flags);
+        break;
+      case s.TAG_CANCEL:
+        this.#underWay[slot] -= 1;
+        break;
+      case s.TAG_ACCEPT:
+        this.#accepts.onCompletion(slot, tag >>> 8, result, flags);
+        break;
+      case s.TAG_CONNECT:
+        this.#underWay[slot] -= 1;
+        this.#connects.onEvent(slot);
+        break;
+      case s.TAG_GUARD:
+        this.#onGuard(slot, result, flags);
+        break;
+      case s.TAG_CLOSE:
+        this.#underWay[slot] -= 1;
+        this.#files.closed(slot);
+        this.#finish(slot);
+        return;
+      case s.TAG_WAKE:
+        this.#onWake(flags);
+        return;
+      default:
+        return;
+    }
+    if (this.#kinds[slot] === s.CLOSING) {
+      this.#settle(slot);
+    }
+  }
+
+  /** Of a closing slot, something has completed: with the last, the descriptor is closed. */
+  #settle(slot: number): void {
+    // The descriptor is -1 if a hook closed the slot a moment ago, with nothing under way: it is in the list.
+    if (this.#underWay[slot] === 0 && this.#fds[slot] >= 0 && this.#files.close(slot)) {
+      this.#finish(slot);
+    }
+  }
+
+  #finish(slot: number): void {
+    this.#kinds[slot] = s.FREE;
+    this.#completions.closed(slot);
+  }
+
+  #reportClosed(): number {
+    const list = this.#closing;
+    this.#closing = [];
+    for (const slot of list) {
+      this.#finish(slot);
+    }
+    return list.length;
+  }
+
+  #arm(slot: number): void {
+    const flags = this.#flags[slot];
+    const mask = s.RECEIVING | s.ARMED | s.ENDED | s.FAILED | s.STARVED;
+    if (this.#kinds[slot] !== s.STREAM || (flags & mask) !== s.RECEIVING) {
+      return;
+    }
+    this.#flags[slot] |= s.ARMED;
+    this.#underWay[slot] += 1;
+    const head = (flags & (s.CAREFUL | s.BULK)) !== 0 ? RECEIVE : this.#receiveHead;
+    this.#files.push(slot, head, 0, 0, 0, 0, s.TAG_RECEIVE);
+  }
+
+  /** Buffers are back: those who waited receive again, in their order. */
+  #feed(unit: UringUnit): void {
+    if (unit.buffers.available === 0) {
+      return;
+    }
+    const list = unit.starved;
+    unit.starved = [];
+    for (const slot of list) {
+      this.#flags[slot] &= ~s.STARVED;
+      this.#arm(slot);
+    }
+  }
+
+  #guard(slot: number): void {
+    if ((this.#flags[slot] & (s.GUARDED | s.GUARD_LISTED)) === 0) {
+      this.#flags[slot] |= s.GUARD_LISTED;
+      this.#guards.push(slot);
+    }
+  }
+
+  #startGuards(): void {
+    const list = this.#guards;
+    this.#guards = [];
+    for (const slot of list) {
+      this.#flags[slot] &= ~s.GUARD_LISTED;
+      const flags = this.#flags[slot];
+      const isReceiving = (flags & (s.RECEIVING | s.ENDED)) === s.RECEIVING;
+      if (
+        this.#kinds[slot] === s.STREAM &&
+        !isReceiving &&
+        (flags & (s.GUARDED | s.FAILED)) === 0
+      ) {
+        this.#flags[slot] |= s.GUARDED;
+        this.#underWay[slot] += 1;
+        // No events: errors and hang-ups are always reported, and so is a FIN, which is why one report is not enough.
+        this.#files.push(slot, uring.OP_POLL_ADD, 0, 0, uring.POLL_ADD_MULTI, 0, s.TAG_GUARD);
+      }
+    }
+  }
+
+  #onGuard(slot: number, result: number, flags: number): void {
+    if ((flags & uring.CQE_F_MORE) === 0) {
+      this.#flags[slot] &= ~s.GUARDED;
+      this.#underWay[slot] -= 1;
+    }
+    if (this.#kinds[slot] !== s.STREAM || (this.#flags[slot] & (s.FAILED | s.ARMED)) !== 0) {
+      return;
+    }
+    // A mere hang-up waits for `receive`.
+    if (result > 0 && (result & linux.EPOLLERR) !== 0) {
+      const code = this.#connects.takeError(slot);
+      this.#fail(slot, code === 0 ? ECONNRESET : code);
+    }
+  }
+
+  #armWake(): void {
+    this.#wakeIsArmed = true;
+    const { queue } = this.#files.first;
+    const { EPOLLIN } = linux;
+    const fd = this.wakeDescriptor;
+    queue.push(uring.OP_POLL_ADD, fd, 0, 0, uring.POLL_ADD_MULTI, EPOLLIN, 0, s.TAG_WAKE);
+  }
+
+  #onWake(flags: number): void {
+    if ((flags & uring.CQE_F_MORE) === 0) {
+      this.#wakeIsArmed = false;
+    }
+    this.counters.calls += 1;
+    if (this.#kernel.drain(this.wakeDescriptor) >= 0) {
+      this.#completions.woken();
+    }
+  }
+
+  #fail(slot: number, code: number): void {
+    if (this.#kinds[slot] === s.STREAM && (this.#flags[slot] & s.FAILED) === 0) {
+      this.#flags[slot] |= s.FAILED;
+      this.#completions.failed(slot, code);
+    }
+  }
+
+  destroy(): void {
+    this.#files.destroy(DESTROY_ROUNDS);
+    this.#accepts.destroy();
+    this.#sender.destroy();
+    if (this.#options.wakeDescriptor === undefined) {
+      this.#kernel.close(this.wakeDescriptor);
+    }
+    this.#kernel.close(this.doorbellDescriptor);
+    this.#kernel.close(this.#eventfd);
+  }
+}
