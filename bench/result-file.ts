@@ -1,7 +1,7 @@
 /** The file that a run leaves behind: when, by what command, and whatever was measured. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { RESULTS_DIRECTORY } from './paths.js';
+import { RESULTS_DIRECTORY, ROOT_DIRECTORY } from './paths.js';
 
 /**
  * Writes `json`, or bench/results/DATE-name.json when none was named, and returns its path; 'none' writes nothing.
@@ -17,6 +17,8 @@ export function writeResultFile(
   const path = json ?? join(RESULTS_DIRECTORY, `${minute}-${name}.json`);
   const command = ['npm run bench --', ...process.argv.slice(2)].join(' ');
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${JSON.stringify({ date, command, ...content }, null, 1)}\n`);
+  const text = JSON.stringify({ date, command, ...content }, null, 1);
+  // Paths of this machine are nobody's business.
+  writeFileSync(path, `${text.replaceAll(`${ROOT_DIRECTORY}/`, '')}\n`);
   return path;
 }

@@ -75,6 +75,8 @@ export const RULES = {
     'src/connection/drivers/uring.ts': 'test/contract/uring-linux.test.ts',
     'src/connection/lifecycle.ts': 'test/e2e/half-close.test.ts',
     'src/connection/read-path.ts': 'test/connection/connection-reads.test.ts',
+    'src/connection/write-limits.ts': 'test/connection/connection-writes.test.ts',
+    'src/engine/driver-of-auto.ts': 'test/cli/doctor.test.ts',
     'src/connection/turns.ts': 'test/connection/reactor.test.ts',
     'src/connection/write-path.ts': 'test/connection/connection-writes.test.ts',
     'src/engine/acceptor.ts': 'test/e2e/engine.test.ts',

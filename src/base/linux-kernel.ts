@@ -31,7 +31,6 @@ import { RandomWords } from './random-words.js';
 import type { RegionRegistry } from './region-registry.js';
 
 const PAGE_BYTES = 4096;
-
 export class LinuxKernel implements Kernel {
   readonly name = 'linux';
   readonly #libc: Libc;
@@ -133,7 +132,7 @@ export class LinuxKernel implements Kernel {
 
   receive(fd: number, region: Region): number {
     for (;;) {
-      // recv, not read: read takes the way of files through the kernel, which costs more than the argument (measured).
+      // Not read: it takes the way of files through the kernel, which costs more than the argument (measured).
       const n = this.#libc.recv(fd, region.address, region.bytes.byteLength, 0);
       if (n >= 0) {
         return n;
@@ -182,7 +181,7 @@ export class LinuxKernel implements Kernel {
     if (count * 16 > iovecs.bytes.byteLength) {
       throw new RangeError(`${count} iovecs do not lie in ${iovecs.bytes.byteLength} bytes`);
     }
-    // sendmsg rather than writev, for MSG_NOSIGNAL. Its struct msghdr: see layout.ts.
+    // Not writev, for MSG_NOSIGNAL. struct msghdr: see layout.ts.
     const message = this.#messageLow;
     message.fill(0);
     message[4] = iovecs.address % 0x1_0000_0000;
@@ -205,7 +204,7 @@ export class LinuxKernel implements Kernel {
   }
 
   close(fd: number): number {
-    // Cleared first: once closed, another thread may get the same number and register it.
+    // First: once closed, another thread may get the same number and register it.
     this.#registry?.clear(fd);
     const n = result(this.#libc.close(fd));
     // Linux has freed the number even when it reports EINTR (close(2)).

@@ -18,13 +18,12 @@ const ECHO_TIMEOUT_MS = 5_000;
 /** In the order in which one needs the other; after a failure the rest is not tried. */
 export async function tryAll(read: ReadFile): Promise<Finding[]> {
   const findings = [examinePlatform(read), examineNode()];
-  for (const attempt of [tryFfi, tryEpoll, tryEcho]) {
+  for (const attempt of [tryFfi, tryEpoll, tryUring, tryEcho]) {
     if (findings.some(({ level }) => level === 'fail')) {
       break;
     }
     findings.push(await attempt());
   }
-  findings.push(examineIoUring(read));
   return findings;
 }
 
@@ -127,10 +126,30 @@ async function tryEpoll(): Promise<Finding> {
       : refused === undefined
         ? 'an eventfd was signalled and not reported'
         : `${refused[0]} answers ${errnoName(-refused[1])}`,
-    why: 'it is the only driver of this version',
+    why: 'it is the driver that works everywhere',
     ...(works
       ? {}
       : { remedy: 'allow epoll and eventfd in the profile of the sandbox or container' }),
+  };
+}
+
+/** What io_uring can do here, if it is allowed. Not to have it is no fault: epoll takes its place. */
+async function tryUring(): Promise<Finding> {
+  const { driverOfAuto } = await import('../engine/driver-of-auto.js');
+  const { name, reason, features } = driverOfAuto();
+  return {
+    name: 'driver uring',
+    level: name === 'uring' ? 'ok' : 'note',
+    value: reason,
+    why: 'it saves calls; auto takes it where it is faster',
+    ...(name === 'uring'
+      ? {}
+      : {
+          remedy:
+            features === undefined
+              ? 'allow io_uring: sysctl kernel.io_uring_disabled, and the profile of the container'
+              : 'Linux 6.12 or later; --driver uring takes it all the same',
+        }),
   };
 }
 
@@ -176,16 +195,4 @@ async function measureEcho(): Promise<string> {
   } finally {
     await server.close({ deadlineMs: 0 });
   }
-}
-
-/** Not used by this version: for who plans. Nothing is called, since a filter might end the process for it. */
-function examineIoUring(read: ReadFile): Finding {
-  const mode = read('/proc/sys/kernel/io_uring_disabled')?.trim();
-  const modes = ['allowed', 'for privileged processes only', 'switched off'];
-  return {
-    name: 'io_uring (not used yet)',
-    level: 'ok',
-    value: mode === undefined ? 'unknown: the kernel does not tell' : (modes[Number(mode)] ?? mode),
-    why: 'a later version may use it where it is allowed',
-  };
 }

@@ -152,8 +152,8 @@ export interface Driver {
   send(slot: number): number;
 
   /**
-   * Asks, outside of `poll` too, for the outcome of a pending send whose bytes may only wait for the next batch, so that
-   * the queue need not grow: n > 0 bytes were done, as `sent` would say, which then does not; PENDING otherwise.
+   * Asks, outside of `poll` too, for the outcome of a pending send that may only wait for the next batch, so that the
+   * queue need not grow: n > 0 bytes were done, as `sent` would say, which then does not; PENDING otherwise.
    */
   finishSend(slot: number): number;
 

@@ -171,7 +171,8 @@ function refuseNow(
 /** An asynchronous driver holds a send until its next batch: makes it finish now what the kernel takes at once. */
 function pushOut(state: ReactorState, connection: SocketConnection): void {
   const { slot } = connection;
-  while (connection.slot === slot && (state.table.flags[slot] & SENDING) !== 0) {
+  const { flags } = state.table;
+  while (connection.slot === slot && (flags[slot] & (SENDING | DESTROYED)) === SENDING) {
     const n = state.driver.finishSend(slot);
     if (n <= 0) {
       return;

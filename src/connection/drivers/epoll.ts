@@ -163,9 +163,8 @@ export class EpollDriver implements Driver {
     return m < 0 ? m : PENDING;
   }
 
-  /** A send is pending only where the socket is full. */
   finishSend(): number {
-    return PENDING;
+    return PENDING; // Only where the socket is full.
   }
 
   shutdown(slot: number): number {
@@ -211,7 +210,6 @@ export class EpollDriver implements Driver {
   }
 
   discard(fd: number): void {
-    this.counters.calls += 1;
     this.#kernel.close(fd);
   }
 
@@ -239,11 +237,8 @@ export class EpollDriver implements Driver {
       }
     }
     let handled = n;
-    if (this.#connects.hasWork) {
-      handled += this.#connects.report();
-    }
-    if (this.#listeners.hasWork) {
-      handled += this.#listeners.report();
+    if (this.#connects.hasWork || this.#listeners.hasWork) {
+      handled += this.#connects.report() + this.#listeners.report();
     }
     if (this.#closing.length > 0) {
       handled += this.#reportClosed();
