@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 
 import { ECONNRESET } from '../../src/base/errno.js';
+import { PENDING } from '../../src/connection/driver.js';
 import type { Rig } from './rig.js';
 
 /** Registers the tests; `current` is the rig of the running one. */
@@ -20,6 +21,20 @@ export const closingSuite = (current: () => Rig): void => {
     rig.kernel.send(peer, Buffer.from('late'));
     await rig.idle();
     assert.deepEqual(rig.recorder.lines, ['closed 6']);
+  });
+
+  it('reports what a pending send got to the peer before closed, and nothing after it', async () => {
+    const rig = current();
+    const peer = await rig.pair(6);
+    rig.recorder.queues.set(6, [Buffer.alloc(5)]);
+    const n = rig.driver.trySend(6, Buffer.from('reply'));
+    rig.driver.close(6, false);
+    await rig.until(() => rig.recorder.count('closed 6') === 1, 'closed');
+    const got = await rig.readRaw(peer, 5);
+    await rig.idle();
+    const sent = n === PENDING ? 5 - rig.recorder.queuedBytes(6) : n;
+    assert.equal(got.byteLength, sent);
+    assert.equal(rig.recorder.lines.at(-1), 'closed 6');
   });
 
   it('reports nothing of a slot that is closed inside received', async () => {

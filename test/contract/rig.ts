@@ -107,6 +107,10 @@ export class Recorder implements Completions {
     }
   }
 
+  queuedBytes(slot: number): number {
+    return (this.queues.get(slot) ?? []).reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
   count(line: string): number {
     return this.lines.filter((each) => each === line).length;
   }

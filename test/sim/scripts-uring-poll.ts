@@ -74,6 +74,23 @@ function pollingMany(rig: Rig, ring: RingRig): void {
   collect(rig, ring, 'readable already', 1);
 }
 
+/** Who polls for room hears of each read with Unix sockets, and with TCP only if room was missed before. */
+function pollingRoom(rig: Rig, ring: RingRig): void {
+  const poll = { opcode: uring.OP_POLL_ADD, opFlags: EPOLLOUT, length: uring.POLL_ADD_MULTI };
+  for (const family of [AF_INET, AF_UNIX]) {
+    const { client, server } = rig.pair(family);
+    ring.add({ ...poll, fd: server, userLow: family });
+    collect(rig, ring, 'room at once', 1);
+    for (let i = 0; i < 2; i++) {
+      rig.send(server, 'x');
+      quiet(rig, ring, 'sent');
+      rig.receive(client);
+      if (family === AF_UNIX) collect(rig, ring, 'read', 1);
+      else quiet(rig, ring, 'read and acknowledged');
+    }
+  }
+}
+
 function signalling(rig: Rig, ring: RingRig): void {
   const { kernel } = rig;
   const doorbell = rig.keep(kernel.eventfd());
@@ -141,5 +158,6 @@ export const URING_POLL_SCRIPTS: readonly Script[] = [
   { name: 'io_uring: polls once', run: withRing(polling) },
   { name: 'io_uring: polls for errors', run: withRing(pollingError) },
   { name: 'io_uring: polls many times', run: withRing(pollingMany) },
+  { name: 'io_uring: polls for room', run: withRing(pollingRoom) },
   { name: 'io_uring: the registered eventfd', run: withRing(signalling) },
 ];

@@ -40,9 +40,18 @@ function run(driver: DriverKind, from: number, count: number): Promise<Run> {
   });
 }
 
+/** Faults of epoll's own calls: with io_uring only the engine's acceptor makes them, too seldom to count on. */
+const ONLY_EPOLL = [
+  'waitInterrupted',
+  'eventWithheld',
+  'eventSplit',
+  'eventsShuffled',
+  'controlNoMemory',
+];
+
 /** Only a driver on io_uring makes a ring. */
 function canMeet(driver: DriverKind, fault: string): boolean {
-  return !fault.startsWith('ring') || driver === 'uring';
+  return driver === 'uring' ? !ONLY_EPOLL.includes(fault) : !fault.startsWith('ring');
 }
 
 /** Registers the tests of one driver. */

@@ -14,6 +14,12 @@ export interface Watcher {
   gone(): void;
 }
 
+/** What the kernel writes each creation and close to: the part of base/descriptors.ts that matters here. */
+export interface DescriptorRecord {
+  set(fd: number, owner: number): void;
+  clear(fd: number): void;
+}
+
 /** What a descriptor names. It lives until its last descriptor is closed. */
 export abstract class Description {
   abstract readonly kind: 'tcp' | 'unix' | 'epoll' | 'eventfd' | 'uring';

@@ -17,19 +17,13 @@ import {
   roomForDescriptor,
   sendTo,
 } from './sim-calls.js';
-import { type Description, SimEventfd } from './sim-descriptors.js';
+import { type Description, type DescriptorRecord, SimEventfd } from './sim-descriptors.js';
 import { SimEpoll } from './sim-epoll.js';
 import { SimAlarm, SimDoorbell, SimHost } from './sim-host.js';
 import { SimSocket } from './sim-socket.js';
 import { SimRing } from './sim-uring.js';
-import { checkClose, createRing, register } from './sim-uring-register.js';
+import { checkClose, createRing, leaveRings, register } from './sim-uring-register.js';
 import type { SimWorld } from './sim-world.js';
-
-/** What the kernel writes each creation and close to: the part of base/descriptors.ts that matters here. */
-export interface DescriptorRecord {
-  set(fd: number, owner: number): void;
-  clear(fd: number): void;
-}
 
 export interface SimKernelOptions {
   readonly registry?: DescriptorRecord;
@@ -46,8 +40,6 @@ export class SimKernel implements Kernel {
   readonly #entropy: Random;
   readonly #registry: DescriptorRecord | undefined;
   readonly #owner: number;
-  /** Those that this thread has made. */
-  readonly #rings: SimRing[] = [];
   #isDead = false;
 
   constructor(
@@ -66,11 +58,11 @@ export class SimKernel implements Kernel {
     this.host = new SimHost(name, world);
   }
 
-  /** The thread dies where it stands: nothing of it runs any more, and its descriptors stay open, but its rings end what they do. */
+  /** The thread dies where it stands: nothing of it runs any more. Its descriptors stay open. */
   kill(): void {
     this.#isDead = true;
     this.host.clear();
-    for (const ring of this.#rings) ring.leave();
+    leaveRings(this.#world, this.#thread);
   }
 
   allocate(byteLength: number): Region {
@@ -309,9 +301,7 @@ export class SimKernel implements Kernel {
     const fd = typeof ring === 'number' ? ring : this.#open(ring);
     this.#done('ringCreate', sqEntries, cqEntries, fd);
     if (typeof ring === 'number') return fd;
-    if (fd < 0) return ring.discard(fd);
-    this.#rings.push(ring);
-    return ring.describe(fd);
+    return fd < 0 ? ring.discard(fd) : ring.describe(fd);
   }
 
   ringEnter(fd: number, count: number, flags: number): number {

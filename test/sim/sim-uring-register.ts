@@ -34,6 +34,13 @@ const MODELLED_SETUP =
   uring.SETUP_SINGLE_ISSUER |
   uring.SETUP_DEFER_TASKRUN;
 
+/** A thread is gone: its rings end what they do. */
+export function leaveRings(world: SimWorld, thread: number): void {
+  for (const user of world.memory.users) {
+    if (user instanceof SimRing && user.thread === thread) user.leave();
+  }
+}
+
 /** A ring that no descriptor names yet, or -errno. */
 export function createRing(
   world: SimWorld,

@@ -336,4 +336,15 @@ describe('faults', () => {
     }
     assert.equal(found, '1 1 buffer 0 more');
   });
+
+  test('what a thread has under way ends with it, though its ring stays open', () => {
+    const { world, kernel, ring, fd, peer } = scene();
+    ring.add({ opcode: uring.OP_POLL_ADD, opFlags: EPOLLIN, fd, userLow: 1 });
+    ring.enter();
+    kernel.kill();
+    assert.equal(world.table.peek(fd)?.references, 1, 'the request holds the socket no more');
+    peer.send('x');
+    world.runSync({ until: () => false });
+    assert.equal(results(ring), '');
+  });
 });

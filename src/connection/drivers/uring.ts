@@ -8,26 +8,23 @@
  *   reported `closed` after its last completion. So no completion ever meets the next use of a slot.
  * - What the kernel reads or writes after a call is off-heap and not freed before its completion (uring-sends.ts).
  * - The ring is closed before its memory is released.
- *
- * A stream that nobody receives from has a poll for errors instead, so that a reset is noticed (`#guard`).
  */
 
-import { EAGAIN, EBADF, ECANCELED, ECONNRESET, EINTR, ENOBUFS } from '../../base/errno.js';
+import { EBADF } from '../../base/errno.js';
 import type { Kernel } from '../../base/kernel.js';
 import * as linux from '../../base/linux.js';
 import * as uring from '../../base/uring.js';
 import type { Completions, Driver, DriverCounters, DriverOptions } from '../driver.js';
-import { expectSuccess } from './retry.js';
 import { UringAccepts } from './uring-accepts.js';
 import { UringConnects } from './uring-connects.js';
+import { UringDoorbell } from './uring-doorbell.js';
 import { UringFiles } from './uring-files.js';
+import { UringReceives } from './uring-receives.js';
 import { UringSender } from './uring-sender.js';
 import type { UringFeatures } from './uring-setup.js';
 import * as s from './uring-slots.js';
 import type { UringUnit } from './uring-unit.js';
 
-const RECEIVE = uring.OP_RECV | (uring.SQE_BUFFER_SELECT << 8);
-const RECEIVE_MANY = RECEIVE | (uring.RECV_MULTISHOT << 16);
 /** struct linger { on, 0 seconds }: close sends RST. */
 const LINGER_RESET = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
 const DESTROY_ROUNDS = 1_000;
@@ -47,8 +44,7 @@ export class UringDriver implements Driver {
   readonly receiveAhead: number;
 
   readonly #kernel: Kernel;
-  /** Signalled by the rings. */
-  readonly #eventfd: number;
+  readonly #doorbell: UringDoorbell;
   readonly #completions: Completions;
   readonly #options: UringOptions;
   readonly #slots: s.UringSlots;
@@ -60,11 +56,9 @@ export class UringDriver implements Driver {
   readonly #accepts: UringAccepts;
   readonly #connects: UringConnects;
   readonly #sender: UringSender;
-  readonly #receiveHead: number;
+  readonly #receives: UringReceives;
   /** Slots closed, with nothing under way, to be reported. */
   #closing: number[] = [];
-  /** Slots that are to get a poll for errors, if they still need one at the end of the batch. */
-  #guards: number[] = [];
   /** The doorbell may ring, and has to be silenced. */
   #isResting = false;
   #wakeIsArmed = false;
@@ -78,40 +72,34 @@ export class UringDriver implements Driver {
     this.#kinds = this.#slots.kinds;
     this.#flags = this.#slots.flags;
     this.#underWay = this.#slots.underWay;
-    this.#receiveHead = options.features.multishotReceive ? RECEIVE_MANY : RECEIVE;
-    this.#eventfd = expectSuccess('eventfd', kernel.eventfd());
-    this.wakeDescriptor = options.wakeDescriptor ?? expectSuccess('eventfd', kernel.eventfd());
-    this.doorbellDescriptor = this.#createDoorbell();
+    this.#doorbell = new UringDoorbell(kernel, options.wakeDescriptor);
+    this.wakeDescriptor = this.#doorbell.wakeDescriptor;
+    this.doorbellDescriptor = this.#doorbell.descriptor;
     const shared = { kernel, completions, counters: this.counters, slots: this.#slots };
-    this.#files = new UringFiles(shared, options, this.#eventfd);
+    try {
+      this.#files = new UringFiles(shared, options, this.#doorbell.eventfd);
+    } catch (error) {
+      this.#doorbell.close();
+      throw error;
+    }
     this.receiveAhead = this.#files.first.buffers.count * this.#files.first.buffers.size;
     this.#accepts = new UringAccepts(shared, this.#files, options.acceptBudget);
     this.#connects = new UringConnects(shared, this.#files);
-    this.#sender = new UringSender(shared, this.#files, (slot, code) => this.#fail(slot, code));
+    const fail = (slot: number, code: number) => this.#fail(slot, code);
+    this.#sender = new UringSender(shared, this.#files, fail);
+    const { multishotReceive } = options.features;
+    const parts = { files: this.#files, connects: this.#connects, sender: this.#sender, fail };
+    this.#receives = new UringReceives(shared, parts, multishotReceive);
     // The host may wait for the doorbell before the first turn.
     this.#armWake();
     this.#files.first.queue.flush();
     this.rest();
   }
 
-  /**
-   * An epoll over the eventfd that the rings signal and the wake descriptor: the poll that a ring has on the latter
-   * does not always signal the former, since one eventfd must not signal another again and again (eventfd.c).
-   */
-  #createDoorbell(): number {
-    const kernel = this.#kernel;
-    const fd = expectSuccess('epoll_create1', kernel.epollCreate());
-    for (const watched of [this.#eventfd, this.wakeDescriptor]) {
-      const n = kernel.epollControl(fd, linux.EPOLL_CTL_ADD, watched, linux.EPOLLIN, 0, 0);
-      expectSuccess('epoll_ctl', n);
-    }
-    return fd;
-  }
-
   get hasWork(): boolean {
     return (
       this.#closing.length > 0 ||
-      this.#guards.length > 0 ||
+      this.#receives.hasWork ||
       this.#accepts.hasWork ||
       this.#connects.hasWork ||
       this.#files.hasPending
@@ -143,23 +131,11 @@ export class UringDriver implements Driver {
   }
 
   receive(slot: number): void {
-    if (this.#kinds[slot] === s.STREAM) {
-      this.#flags[slot] |= s.RECEIVING;
-      this.#arm(slot);
-    }
+    this.#receives.start(slot);
   }
 
   stopReceive(slot: number): void {
-    const flags = this.#flags[slot];
-    if (this.#kinds[slot] !== s.STREAM) {
-      return;
-    }
-    this.#flags[slot] = (flags & ~s.RECEIVING) | s.CAREFUL;
-    if ((flags & (s.ARMED | s.CANCELLING)) === s.ARMED) {
-      this.#flags[slot] |= s.CANCELLING;
-      this.#files.cancel(slot, s.TAG_RECEIVE);
-    }
-    this.#guard(slot);
+    this.#receives.stop(slot);
   }
 
   trySend(slot: number, bytes: Uint8Array): number {
@@ -230,7 +206,7 @@ export class UringDriver implements Driver {
       this.#isResting = false;
       this.#files.signalEventfd(false);
       this.counters.calls += 1;
-      this.#kernel.drain(this.#eventfd);
+      this.#kernel.drain(this.#doorbell.eventfd);
     }
     if (!this.#wakeIsArmed) {
       this.#armWake();
@@ -249,8 +225,8 @@ export class UringDriver implements Driver {
     if (this.#closing.length > 0) {
       handled += this.#reportClosed();
     }
-    if (this.#guards.length > 0) {
-      this.#startGuards();
+    if (this.#receives.hasWork) {
+      this.#receives.startGuards();
     }
     return handled;
   }
@@ -284,7 +260,10 @@ export class UringDriver implements Driver {
         }
         if ((tag & 0xff) === s.TAG_RECEIVE) {
           bytesLeft -= result > 0 ? result : 0;
-          this.#onReceived(unit, words[at], result, words[at + 3]);
+          this.#receives.onCompletion(unit, words[at], result, words[at + 3]);
+          if (this.#kinds[words[at]] === s.CLOSING) {
+            this.#settle(words[at]);
+          }
         } else {
           this.#onCompletion(words[at], tag, result, words[at + 3]);
         }
@@ -293,70 +272,12 @@ export class UringDriver implements Driver {
       queue.release(end);
       unit.buffers.recycle();
       if (unit.starved.length > 0) {
-        this.#feed(unit);
+        this.#receives.feed(unit);
       }
       handled += n;
       if (n + submitted === 0 || handled >= this.#options.batch || bytesLeft <= 0) {
         return handled;
       }
-    }
-  }
-
-  #onReceived(unit: UringUnit, slot: number, result: number, flags: number): void {
-    if ((flags & uring.CQE_F_MORE) === 0) {
-      this.#flags[slot] &= ~(s.ARMED | s.CANCELLING);
-      this.#underWay[slot] -= 1;
-    }
-    if (result > 0) {
-      const { buffers } = unit;
-      const start = buffers.take(flags, result);
-      if (result * 2 >= buffers.size) {
-        this.#slowDown(slot, flags);
-      } else if (result * 16 < buffers.size) {
-        this.#flags[slot] &= ~s.BULK;
-      }
-      if (this.#kinds[slot] === s.STREAM && (this.#flags[slot] & s.FAILED) === 0) {
-        const view = buffers.view(start, result);
-        this.#sender.borrow(unit, view, start);
-        this.#completions.received(slot, view);
-        this.#sender.forget();
-      }
-    } else {
-      unit.buffers.drop(flags);
-      if (this.#kinds[slot] === s.STREAM && (this.#flags[slot] & s.FAILED) === 0) {
-        this.#onNothing(unit, slot, result);
-      }
-    }
-    if ((flags & uring.CQE_F_MORE) !== 0) {
-      return;
-    }
-    if (this.#kinds[slot] === s.CLOSING) {
-      this.#settle(slot);
-    } else {
-      this.#arm(slot);
-    }
-  }
-
-  #slowDown(slot: number, flags: number): void {
-    this.#flags[slot] |= s.BULK;
-    const isArmed = (this.#flags[slot] & (s.ARMED | s.CANCELLING)) === s.ARMED;
-    if ((flags & uring.CQE_F_MORE) !== 0 && isArmed && this.#kinds[slot] === s.STREAM) {
-      this.#flags[slot] |= s.CANCELLING;
-      this.#files.cancel(slot, s.TAG_RECEIVE);
-    }
-  }
-
-  /** A receive ended without bytes: at the end of the stream, for want of buffers, or by an error. */
-  #onNothing(unit: UringUnit, slot: number, result: number): void {
-    if (result === 0) {
-      this.#flags[slot] |= s.ENDED;
-      this.#guard(slot);
-      this.#completions.receiveEnded(slot);
-    } else if (result === -ENOBUFS) {
-      this.#flags[slot] |= s.STARVED;
-      unit.starved.push(slot);
-    } else if (result !== -ECANCELED && result !== -EAGAIN && result !== -EINTR) {
-      this.#fail(slot, -result);
     }
   }
 
@@ -379,7 +300,7 @@ export class UringDriver implements Driver {
         this.#connects.onEvent(slot);
         break;
       case s.TAG_GUARD:
-        this.#onGuard(slot, result, flags);
+        this.#receives.onGuard(slot, result, flags);
         break;
       case s.TAG_CLOSE:
         this.#underWay[slot] -= 1;
@@ -419,73 +340,6 @@ export class UringDriver implements Driver {
     return list.length;
   }
 
-  #arm(slot: number): void {
-    const flags = this.#flags[slot];
-    const mask = s.RECEIVING | s.ARMED | s.ENDED | s.FAILED | s.STARVED;
-    if (this.#kinds[slot] !== s.STREAM || (flags & mask) !== s.RECEIVING) {
-      return;
-    }
-    this.#flags[slot] |= s.ARMED;
-    this.#underWay[slot] += 1;
-    const head = (flags & (s.CAREFUL | s.BULK)) !== 0 ? RECEIVE : this.#receiveHead;
-    this.#files.push(slot, head, 0, 0, 0, 0, s.TAG_RECEIVE);
-  }
-
-  /** Buffers are back: those who waited receive again, in their order. */
-  #feed(unit: UringUnit): void {
-    if (unit.buffers.available === 0) {
-      return;
-    }
-    const list = unit.starved;
-    unit.starved = [];
-    for (const slot of list) {
-      this.#flags[slot] &= ~s.STARVED;
-      this.#arm(slot);
-    }
-  }
-
-  #guard(slot: number): void {
-    if ((this.#flags[slot] & (s.GUARDED | s.GUARD_LISTED)) === 0) {
-      this.#flags[slot] |= s.GUARD_LISTED;
-      this.#guards.push(slot);
-    }
-  }
-
-  #startGuards(): void {
-    const list = this.#guards;
-    this.#guards = [];
-    for (const slot of list) {
-      this.#flags[slot] &= ~s.GUARD_LISTED;
-      const flags = this.#flags[slot];
-      const isReceiving = (flags & (s.RECEIVING | s.ENDED)) === s.RECEIVING;
-      if (
-        this.#kinds[slot] === s.STREAM &&
-        !isReceiving &&
-        (flags & (s.GUARDED | s.FAILED)) === 0
-      ) {
-        this.#flags[slot] |= s.GUARDED;
-        this.#underWay[slot] += 1;
-        // No events: errors and hang-ups are always reported, and so is a FIN, which is why one report is not enough.
-        this.#files.push(slot, uring.OP_POLL_ADD, 0, 0, uring.POLL_ADD_MULTI, 0, s.TAG_GUARD);
-      }
-    }
-  }
-
-  #onGuard(slot: number, result: number, flags: number): void {
-    if ((flags & uring.CQE_F_MORE) === 0) {
-      this.#flags[slot] &= ~s.GUARDED;
-      this.#underWay[slot] -= 1;
-    }
-    if (this.#kinds[slot] !== s.STREAM || (this.#flags[slot] & (s.FAILED | s.ARMED)) !== 0) {
-      return;
-    }
-    // A mere hang-up waits for `receive`.
-    if (result > 0 && (result & linux.EPOLLERR) !== 0) {
-      const code = this.#connects.takeError(slot);
-      this.#fail(slot, code === 0 ? ECONNRESET : code);
-    }
-  }
-
   #armWake(): void {
     this.#wakeIsArmed = true;
     const { queue } = this.#files.first;
@@ -515,10 +369,6 @@ export class UringDriver implements Driver {
     this.#files.destroy(DESTROY_ROUNDS);
     this.#accepts.destroy();
     this.#sender.destroy();
-    if (this.#options.wakeDescriptor === undefined) {
-      this.#kernel.close(this.wakeDescriptor);
-    }
-    this.#kernel.close(this.doorbellDescriptor);
-    this.#kernel.close(this.#eventfd);
+    this.#doorbell.close();
   }
 }
