@@ -236,10 +236,13 @@ function dispatchOne(state: ReactorState, connection: SocketConnection): void {
   }
   if (unreadBytes(state, slot) > 0 && (flags & (PAUSED | HELD)) === 0) {
     const reader = readerOf(state, slot);
-    // All of it: what a pause kept is bounded by one batch of the driver.
+    // All of it: what a pause kept is bounded by the read queue's limit and one batch of the driver.
     const bytes = reader.readCopy(reader.length)!;
     if (profile.onData !== undefined) {
       runData(state, connection, bytes);
+    }
+    if (connection.slot === slot) {
+      limitUnread(state, connection);
     }
   } else if (isWoken && profile.onData !== undefined) {
     runData(state, connection, NO_BYTES);

@@ -91,10 +91,13 @@ export function startReceiving(state: ReactorState, slot: number): void {
   state.driver.receive(slot);
 }
 
-/** Keeps bytes that cannot be delivered now. */
+/** Keeps bytes that cannot be delivered now. With too many, more are received only when these are delivered. */
 export function keep(state: ReactorState, slot: number, bytes: Buffer): void {
   if (!readerOf(state, slot).append(bytes)) {
     starve(state, slot);
+  } else if (unreadBytes(state, slot) > state.connections[slot]!.profile.readQueueMax) {
+    // Else short pauses would pile up what the kernel has received ahead in each.
+    pause(state, slot, READ_FULL);
   }
 }
 
