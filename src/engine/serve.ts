@@ -22,7 +22,12 @@ export async function serve(options: ServeOptions): Promise<Server> {
   options.signal?.throwIfAborted();
   const kernel = threadKernel();
   const settings = readSettings(options, kernel.descriptorLimit(), (wanted, wantsDirect) =>
-    chooseDriver(kernel, wanted === 'auto' ? driverOfEnvironment() : wanted, wantsDirect),
+    chooseDriver(
+      kernel,
+      // Who wants direct descriptors has decided for io_uring.
+      wanted === 'auto' && !wantsDirect ? driverOfEnvironment() : wanted,
+      wantsDirect,
+    ),
   );
   const addresses = await resolveListen(settings.addresses);
   const server =
