@@ -1,14 +1,14 @@
 /**
  * What a reactor counts: one SharedArrayBuffer for each reactor, written by its thread, read by any without a lock. The
- * reactor's paths call `add` and `record`; the acceptor reads `connections` to balance, the watchdog the activity
- * cells, `Server.stats` all of it.
+ * reactor's paths call `add` and `record`; the acceptor reads totals to balance (engine/reactor-loads.ts), the watchdog
+ * the activity cells, `Server.stats` all of it.
  *
  * - One writer: the owner adds without atomic operations, which would cost more than what is counted.
  * - No torn reads: each counter is one aligned double, and V8 reads and writes those with one 64-bit instruction on the
  *   platforms we run on (x86-64 and arm64), which the processor does not divide. The language does not promise it,
  *   which is why `test/connection/stats.test.ts` looks for it.
  * - A reader may see counters of different moments, such as a connection that is counted in `accepted` and not yet in
- *   `connections`. None of them is used for a decision that has to be exact.
+ *   `connections`. What has to be exact is made of totals alone, read in the order that errs on the safe side.
  * - When a reactor is replaced, its successor goes on with the same memory: totals stay, gauges start again.
  */
 

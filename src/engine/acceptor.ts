@@ -14,6 +14,7 @@ import type { Reactor } from '../connection/reactor.js';
 import { Counter, ReactorStats, type StatsSnapshot } from '../connection/stats.js';
 import { createReactor } from './create-reactor.js';
 import type { PostOffice } from './mail.js';
+import { ReactorLoads } from './reactor-loads.js';
 import type { ServeSettings } from './settings.js';
 import { MAIN_OWNER } from './thread-kernel.js';
 
@@ -41,15 +42,14 @@ export class Acceptor {
   readonly #profile: Profile;
   readonly #held: ListenSocket[] = [];
   readonly #listeners: Listener[] = [];
-  /** Descriptors handed to each reactor, to know how many it has not seen yet. */
-  readonly #handed: number[];
+  readonly #loads: ReactorLoads;
   readonly #peer = new Uint8Array(128);
   #isWaiting = false;
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
     const { kernel, settings, stats } = options;
-    this.#handed = stats.map(() => 0);
+    this.#loads = new ReactorLoads(stats);
     this.#profile = new Profile({}, settings.reactor.connection);
     this.reactor = createReactor({
       index: 0,
@@ -73,7 +73,7 @@ export class Acceptor {
     });
     this.#balancer = createBalancer(settings.balance, {
       count: stats.length,
-      connections: (index) => this.#load(index),
+      connections: (index) => this.#loads.of(index),
       isAvailable: (index) => this.#hasRoom(index),
       random: () => kernel.random(),
     });
@@ -116,21 +116,18 @@ export class Acceptor {
 
   /** A reactor died with all it had. */
   forget(index: number): void {
-    this.#handed[index] = this.#options.stats[index].get(Counter.adopted);
-  }
-
-  /** Connections of a reactor, those on their way included. */
-  #load(index: number): number {
-    const stats = this.#options.stats[index];
-    const onTheWay = this.#handed[index] - stats.get(Counter.adopted);
-    return stats.get(Counter.connections) + Math.max(0, onTheWay);
+    this.#loads.forget(index);
   }
 
   #hasRoom(index: number): boolean {
     return (
       this.#options.isReady(index) &&
-      this.#load(index) < this.#options.settings.reactor.connectionsMax
+      this.#loads.of(index) < this.#options.settings.reactor.connectionsMax
     );
+  }
+
+  #isFull(): boolean {
+    return this.#options.stats.every((_, index) => !this.#hasRoom(index));
   }
 
   #spread(fd: number, listener: Listener): boolean {
@@ -152,7 +149,7 @@ export class Acceptor {
       this.reactor.stats.add(Counter.refusedMailboxFull, 1);
       return false;
     }
-    this.#handed[index] += 1;
+    this.#loads.hand(index);
     if (!settings.reactor.refuseWhenMax) {
       this.#waitForPlace();
     }
@@ -161,8 +158,7 @@ export class Acceptor {
 
   /** With `whenConnectionsMax: 'wait'`: leaves new connections in the backlog until some reactor has room. */
   #waitForPlace(): void {
-    const isFull = this.#handed.every((_, index) => !this.#hasRoom(index));
-    if (isFull && !this.#isWaiting) {
+    if (this.#isFull() && !this.#isWaiting) {
       for (const listener of this.#listeners) {
         listener.suspend();
       }
@@ -173,7 +169,7 @@ export class Acceptor {
 
   #pollPlace(): void {
     this.reactor.setTimer(PLACE_POLL_MS, () => {
-      if (this.#handed.every((_, index) => !this.#hasRoom(index))) {
+      if (this.#isFull()) {
         this.#pollPlace();
         return;
       }
