@@ -155,6 +155,11 @@ class Storm {
     this.#random.fill(nonce);
     const isWish = way === 'close' || way === 'abort' || way === 'end';
     const inbox = new RecordReader(id, nonce);
+    if (way === 'leave') {
+      // This one certainly lives when the other thread writes to it.
+      assert.notEqual(this.#stage.server.write(id, encodeRecord(id, STRAY)), 'full');
+      await inbox.readUntil(client, () => inbox.strays > 0);
+    }
     if (way === 'half-close') {
       client.halfClose();
     } else {
@@ -163,7 +168,7 @@ class Storm {
     // Another thread knows the id by now: this may reach the connection, or find it closed.
     this.#stage.server.write(id, encodeRecord(id, STRAY));
     if (way === 'reset' || way === 'leave') {
-      await inbox.readUntilAnswered(client);
+      await inbox.readUntil(client, () => inbox.answers > 0);
       client[way === 'reset' ? 'reset' : 'close']();
     } else {
       await inbox.readToEnd(client, way === 'abort');
@@ -193,8 +198,8 @@ class RecordReader {
     this.#nonce = nonce;
   }
 
-  async readUntilAnswered(client: RawClient): Promise<void> {
-    while (this.answers === 0) {
+  async readUntil(client: RawClient, isEnough: () => boolean): Promise<void> {
+    while (!isEnough()) {
       const bytes = await client.read(RECORD_BYTES);
       this.#take(bytes);
     }
