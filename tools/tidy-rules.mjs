@@ -61,6 +61,7 @@ export const RULES = {
     'src/connection/drivers/epoll-connects.ts': 'test/contract/epoll-linux.test.ts',
     'src/connection/drivers/epoll-listeners.ts': 'test/contract/epoll-linux.test.ts',
     'src/connection/drivers/epoll.ts': 'test/contract/epoll-linux.test.ts',
+    'src/connection/drivers/connect-outcome.ts': 'test/contract/epoll-linux.test.ts',
     'src/connection/drivers/choose.ts': 'test/e2e/drivers.test.ts',
     'src/connection/drivers/uring-accepts.ts': 'test/contract/uring-linux.test.ts',
     'src/connection/drivers/uring-buffers.ts': 'test/sim/sim-uring-driver.test.ts',

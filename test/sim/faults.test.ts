@@ -18,6 +18,7 @@ import { AF_INET, AF_UNIX, EPOLL_CTL_ADD, EPOLLIN, EPOLLOUT } from '../../src/ba
 import { FAULT_NAMES, type FaultPlan, type FaultRates } from './faults.js';
 import { Random } from './random.js';
 import { parseUrl } from './sim-address.js';
+import { connectPeer } from './connect-peer.js';
 import type { SimKernel } from './sim-kernel.js';
 import type { SimPeer } from './sim-peer.js';
 import { SimWorld } from './sim-world.js';
@@ -34,21 +35,9 @@ interface Scene {
 function scene(rates: Partial<FaultRates>, address = 'tcp://127.0.0.1:80'): Scene {
   const world = new SimWorld({ seed: 11, shape: 'plain' });
   const kernel = world.kernel('a');
-  const { domain, sockaddr } = parseUrl(address);
-  const listener = kernel.socket(domain, 1, 0);
-  kernel.bind(listener, sockaddr);
-  kernel.listen(listener, 64);
-  const peer = world.peer();
-  peer.connect(address);
-  let fd = -1;
-  const hasAccepted = (): boolean => {
-    fd = kernel.accept(listener);
-    return fd >= 0;
-  };
-  assert.ok(world.runSync({ until: hasAccepted }));
-  world.runSync({ until: () => false });
+  const connected = connectPeer(world, kernel, address);
   Object.assign(world.faults.rates, rates);
-  return { world, kernel, listener, fd, peer };
+  return { world, kernel, ...connected };
 }
 
 function receive(kernel: SimKernel, fd: number): number {

@@ -62,3 +62,15 @@ export function quiet(rig: Rig, ring: RingRig, label: string): void {
 export function cancelOf(userLow: number, user: number, opFlags = 0): Partial<Submission> {
   return { opcode: uring.OP_ASYNC_CANCEL, address: user, userLow, opFlags };
 }
+
+/** Notes the completions that are there. */
+export function noteTaken(rig: Rig, ring: RingRig, what: string): void {
+  const list = ring.take().map((one) => format(one));
+  rig.note(what, list.join(', '));
+}
+
+/** Submits, and notes what completes at once. */
+export function noteAtOnce(rig: Rig, ring: RingRig): void {
+  rig.note('submit', ring.enter(0));
+  noteTaken(rig, ring, 'at once');
+}

@@ -11,8 +11,8 @@ import {
 } from '../../src/base/linux.js';
 import * as uring from '../../src/base/uring.js';
 import type { Rig, Script } from './differential-rig.js';
-import { type BufferRig, format, type RingRig } from './ring-rig.js';
-import { collect, quiet, RECEIVE_MANY, withRing } from './ring-script.js';
+import type { BufferRig, RingRig } from './ring-rig.js';
+import { collect, quiet, RECEIVE_MANY, withRing, noteAtOnce } from './ring-script.js';
 import { MSG_DONTWAIT, MSG_WAITALL, writeAddress } from './sim-uring-entry.js';
 
 const RECEIVE_ONE = { opcode: uring.OP_RECV, flags: uring.SQE_BUFFER_SELECT };
@@ -149,14 +149,7 @@ function receivingOnce(rig: Rig, ring: RingRig): void {
   collect(rig, ring, 'received', 1);
   rig.note('text', memory.bytes.toString('latin1', 0, 8));
   ring.add({ ...receive, length: 64, userLow: 2 });
-  rig.note('submit', ring.enter(0));
-  rig.note(
-    'at once',
-    ring
-      .take()
-      .map((one) => format(one))
-      .join(', '),
-  );
+  noteAtOnce(rig, ring);
   ring.add({ ...receive, length: 64, opFlags: MSG_DONTWAIT, userLow: 3 });
   collect(rig, ring, 'without waiting', 1);
   ring.add({ ...receive, length: 64, userLow: 4 });
@@ -190,14 +183,7 @@ function sending(rig: Rig, ring: RingRig): void {
   memory.bytes.write('hello, world');
   const send = { opcode: uring.OP_SEND, fd: client, address: memory.address };
   ring.add({ ...send, length: 5, userLow: 1 });
-  rig.note('submit', ring.enter(0));
-  rig.note(
-    'at once',
-    ring
-      .take()
-      .map((one) => format(one))
-      .join(', '),
-  );
+  noteAtOnce(rig, ring);
   rig.observe('received', () => rig.eventsOf(server));
   rig.note('received', rig.receive(server));
   const message = ring.memory(MSGHDR_SIZE + 32);

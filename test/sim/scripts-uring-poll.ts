@@ -3,21 +3,14 @@
 import { AF_INET, AF_UNIX, EPOLLIN, EPOLLOUT, SHUT_WR } from '../../src/base/linux.js';
 import * as uring from '../../src/base/uring.js';
 import type { Rig, Script } from './differential-rig.js';
-import { format, type RingRig } from './ring-rig.js';
-import { cancelOf, collect, quiet, withRing } from './ring-script.js';
+import type { RingRig } from './ring-rig.js';
+import { cancelOf, collect, quiet, withRing, noteAtOnce } from './ring-script.js';
 
 function polling(rig: Rig, ring: RingRig): void {
   const { client, server } = rig.pair(AF_INET);
   const poll = { opcode: uring.OP_POLL_ADD, fd: server };
   ring.add({ ...poll, opFlags: EPOLLOUT, userLow: 1 });
-  rig.note('submit', ring.enter(0));
-  rig.note(
-    'at once',
-    ring
-      .take()
-      .map((one) => format(one))
-      .join(', '),
-  );
+  noteAtOnce(rig, ring);
   ring.add({ ...poll, opFlags: EPOLLIN, userLow: 2 });
   ring.add({ ...poll, opFlags: 0, userLow: 3 });
   quiet(rig, ring, 'not readable');

@@ -4,7 +4,15 @@ import { AF_INET, EPOLLIN } from '../../src/base/linux.js';
 import * as uring from '../../src/base/uring.js';
 import type { Rig, Script } from './differential-rig.js';
 import { COOPERATIVE, type Completion, format, type RingRig } from './ring-rig.js';
-import { cancelOf, collect, quiet, RECEIVE_MANY, withRing } from './ring-script.js';
+import {
+  cancelOf,
+  collect,
+  quiet,
+  RECEIVE_MANY,
+  withRing,
+  noteAtOnce,
+  noteTaken,
+} from './ring-script.js';
 
 function setup(rig: Rig): void {
   const create = (sq: number, cq: number, flags: number): number => {
@@ -38,13 +46,7 @@ function submitting(rig: Rig, ring: RingRig): void {
   ring.add({ opcode: uring.OP_ASYNC_CANCEL, fd: -1, opFlags: all, userLow: 7 });
   ring.add({ opcode: uring.OP_RECV, fd: -1, ioprio: uring.RECV_MULTISHOT, userLow: 8 });
   rig.note('all are submitted', ring.enter(0));
-  rig.note(
-    'and are done at once',
-    ring
-      .take()
-      .map((one) => format(one))
-      .join(', '),
-  );
+  noteTaken(rig, ring, 'and are done at once');
   rig.note('twice nothing', ring.enter());
 }
 
@@ -67,22 +69,10 @@ function cancelling(rig: Rig, ring: RingRig): void {
   ring.enter();
   ring.add(cancelOf(4, 3));
   rig.note('submit', ring.enter(0));
-  rig.note(
-    'says so at once',
-    ring
-      .take()
-      .map((one) => format(one))
-      .join(', '),
-  );
+  noteTaken(rig, ring, 'says so at once');
   ring.add(cancelOf(5, 3));
   ring.enter(0);
-  rig.note(
-    'again',
-    ring
-      .take()
-      .map((one) => format(one))
-      .join(', '),
-  );
+  noteTaken(rig, ring, 'again');
   collect(rig, ring, 'ends then', 1);
   const { ASYNC_CANCEL_ALL, ASYNC_CANCEL_FD, ASYNC_CANCEL_ANY } = uring;
   const opFlags = ASYNC_CANCEL_ALL | ASYNC_CANCEL_FD;
@@ -130,14 +120,7 @@ function closingByRing(rig: Rig, ring: RingRig): void {
   ring.add({ opcode: uring.OP_CLOSE, fd: server, userLow: 1 });
   ring.add({ opcode: uring.OP_CLOSE, fd: server, userLow: 2 });
   ring.add({ opcode: uring.OP_CLOSE, fd: ring.ring.fd, userLow: 3 });
-  rig.note('submit', ring.enter(0));
-  rig.note(
-    'at once',
-    ring
-      .take()
-      .map((one) => format(one))
-      .join(', '),
-  );
+  noteAtOnce(rig, ring);
   rig.observe('FIN', () => rig.receive(client));
 }
 
@@ -163,13 +146,7 @@ function overflowing(rig: Rig, ring: RingRig): void {
   );
   ring.enter();
   rig.note('flags', ring.sqFlags);
-  rig.note(
-    'in order',
-    ring
-      .take()
-      .map((one) => format(one))
-      .join(', '),
-  );
+  noteTaken(rig, ring, 'in order');
   rig.note('flags', ring.sqFlags);
   ring.enter(0);
   rig.note('not without the flag', ring.take().length);

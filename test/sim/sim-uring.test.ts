@@ -8,7 +8,7 @@ import * as uring from '../../src/base/uring.js';
 import type { FaultRates } from './faults.js';
 import { format, RingRig } from './ring-rig.js';
 import type { WorldShape } from './shape.js';
-import { parseUrl } from './sim-address.js';
+import { connectPeer } from './connect-peer.js';
 import type { SimKernel } from './sim-kernel.js';
 import type { SimPeer } from './sim-peer.js';
 import { SimViolation } from './sim-violation.js';
@@ -34,19 +34,7 @@ interface Scene {
 function scene(rates: Partial<FaultRates> = {}, shape: Partial<WorldShape> = {}): Scene {
   const world = new SimWorld({ seed: 3, shape: { base: 'plain', ...shape } });
   const kernel = world.kernel('a');
-  const { domain, sockaddr } = parseUrl(ADDRESS);
-  const listener = kernel.socket(domain, 1, 0);
-  kernel.bind(listener, sockaddr);
-  kernel.listen(listener, 64);
-  const peer = world.peer();
-  peer.connect(ADDRESS);
-  let fd = -1;
-  const hasAccepted = (): boolean => {
-    fd = kernel.accept(listener);
-    return fd >= 0;
-  };
-  assert.ok(world.runSync({ until: hasAccepted }));
-  world.runSync({ until: () => false });
+  const { fd, peer } = connectPeer(world, kernel, ADDRESS);
   const ring = new RingRig(kernel, 16, 32);
   Object.assign(world.faults.rates, rates);
   return { world, kernel, ring, fd, peer };

@@ -3,21 +3,11 @@
  * the next batch in either case. Used by epoll.ts.
  */
 
-import { EINPROGRESS, ENOTCONN } from '../../base/errno.js';
+import { EINPROGRESS } from '../../base/errno.js';
 import type { Kernel } from '../../base/kernel.js';
-import { SO_ERROR, SOL_SOCKET } from '../../base/linux.js';
 import type { Completions, DriverCounters } from '../driver.js';
+import { connectOutcome } from './connect-outcome.js';
 import { CONNECTING, type EpollSlots, FAILED, FREE, STREAM } from './epoll-slots.js';
-
-const errorBytes = new Uint8Array(4);
-const addressBytes = new Uint8Array(128);
-
-/** The pending error of a socket, which is cleared by asking; 0 for none. */
-export function takeError(kernel: Kernel, fd: number, counters: DriverCounters): number {
-  counters.calls += 1;
-  const n = kernel.getSocketOption(fd, SOL_SOCKET, SO_ERROR, errorBytes);
-  return n < 0 ? -n : errorBytes[0] | (errorBytes[1] << 8);
-}
 
 export class EpollConnects {
   readonly #kernel: Kernel;
@@ -60,19 +50,10 @@ export class EpollConnects {
 
   /** An event of a connecting slot. One that brings no outcome is ignored: it comes again. */
   onEvent(slot: number): void {
-    const fd = this.#slots.fds[slot];
-    let code = takeError(this.#kernel, fd, this.#counters);
-    if (code === 0) {
-      this.#counters.calls += 1;
-      const n = this.#kernel.getPeerName(fd, addressBytes);
-      if (n === -ENOTCONN) {
-        code = takeError(this.#kernel, fd, this.#counters);
-        if (code === 0) {
-          return;
-        }
-      }
+    const code = connectOutcome(this.#kernel, this.#slots.fds[slot], this.#counters);
+    if (code !== undefined) {
+      this.#finish(slot, code);
     }
-    this.#finish(slot, code);
   }
 
   /** Reports connects that ended at once. Returns how many. */

@@ -22,15 +22,16 @@ import {
   type DriverOptions,
   PENDING,
 } from '../driver.js';
-import { EpollConnects, takeError } from './epoll-connects.js';
+import { encodeLinger } from '../option-values.js';
+import { takeError } from './connect-outcome.js';
+import { EpollConnects } from './epoll-connects.js';
 import { EpollListeners } from './epoll-listeners.js';
 import * as s from './epoll-slots.js';
 import { IovecVector } from './iovec-vector.js';
 import { expectSuccess, wouldBlock } from './retry.js';
 import { ViewCache } from './view-cache.js';
 
-/** struct linger { on, 0 seconds }: close sends RST. */
-const LINGER_RESET = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
+const LINGER_RESET = encodeLinger('abort', 0);
 const EVENT_WORDS = EPOLL_EVENT_SIZE / 4;
 const DATA_WORD = EPOLL_EVENT_DATA / 4;
 
@@ -60,7 +61,7 @@ export class EpollDriver implements Driver {
   /** The bytes last reported, which start at the first of the receive region. */
   #borrowed: Buffer | undefined = undefined;
   /** Slots closed and not yet reported. */
-  #closing: number[] = [];
+  readonly #closing: number[] = [];
 
   constructor(kernel: Kernel, completions: Completions, options: DriverOptions) {
     this.#kernel = kernel;
@@ -383,8 +384,7 @@ export class EpollDriver implements Driver {
   }
 
   #reportClosed(): number {
-    const list = this.#closing;
-    this.#closing = [];
+    const list = this.#closing.splice(0);
     for (const slot of list) {
       this.#kinds[slot] = s.FREE;
       this.#completions.closed(slot);

@@ -3,14 +3,12 @@
  * there. (The operation of the same name would wait in a kernel thread where a Unix listener's backlog is full.)
  */
 
-import { EINPROGRESS, ENOTCONN } from '../../base/errno.js';
-import { EPOLLOUT, SO_ERROR, SOL_SOCKET } from '../../base/linux.js';
+import { EINPROGRESS } from '../../base/errno.js';
+import { EPOLLOUT } from '../../base/linux.js';
 import { OP_POLL_ADD } from '../../base/uring.js';
+import { connectOutcome } from './connect-outcome.js';
 import type { UringFiles, UringShared } from './uring-files.js';
 import * as s from './uring-slots.js';
-
-const errorBytes = new Uint8Array(4);
-const addressBytes = new Uint8Array(128);
 
 export class UringConnects {
   readonly #shared: UringShared;
@@ -49,19 +47,13 @@ export class UringConnects {
     if (this.#slots.kinds[slot] !== s.CONNECTING) {
       return;
     }
-    let code = this.takeError(slot);
-    if (code === 0) {
-      this.#shared.counters.calls += 1;
-      const n = this.#shared.kernel.getPeerName(this.#slots.fds[slot], addressBytes);
-      if (n === -ENOTCONN) {
-        code = this.takeError(slot);
-        if (code === 0) {
-          this.#wait(slot);
-          return;
-        }
-      }
+    const { kernel, counters } = this.#shared;
+    const code = connectOutcome(kernel, this.#slots.fds[slot], counters);
+    if (code === undefined) {
+      this.#wait(slot);
+    } else {
+      this.#finish(slot, code);
     }
-    this.#finish(slot, code);
   }
 
   /** Reports connects that ended at once. Returns how many. */
@@ -83,14 +75,5 @@ export class UringConnects {
       this.#slots.flags[slot] |= s.FAILED;
     }
     this.#shared.completions.connected(slot, code);
-  }
-
-  /** The pending error of a slot's socket, which is cleared by asking; 0 for none. */
-  takeError(slot: number): number {
-    this.#shared.counters.calls += 1;
-    const n = this.#files.use(slot, (fd) =>
-      this.#shared.kernel.getSocketOption(fd, SOL_SOCKET, SO_ERROR, errorBytes),
-    );
-    return n < 0 ? -n : errorBytes[0] | (errorBytes[1] << 8);
   }
 }

@@ -28,6 +28,8 @@ export class UringQueue {
   /** Where in `words` the completions start, each of four: user data (two words), result, flags. */
   readonly completionsAt: number;
   readonly completionMask: number;
+  /** The submissions, as words: for fields that `push` leaves zero. */
+  readonly entries: Int32Array;
   /** Submissions written and not yet taken by the kernel. */
   pending = 0;
   /** Submissions whose last completion has not been read: the driver counts it down. */
@@ -38,32 +40,22 @@ export class UringQueue {
   readonly #kernel: Kernel;
   readonly #counters: DriverCounters;
   readonly #onPending: () => void;
-  readonly #entries: Int32Array;
   readonly #mask: number;
   readonly #submissionTailAt: number;
   readonly #flagsAt: number;
   readonly #headAt: number;
   readonly #tailAt: number;
   readonly #completionFlagsAt: number;
-  /** Whether the kernel says in `words` that work waits; otherwise only entering shows it. */
-  readonly #isFlagged: boolean;
   #tail: number;
 
   /** `onPending` is called when there is something to submit and there was nothing before. */
-  constructor(
-    kernel: Kernel,
-    ring: Ring,
-    isFlagged: boolean,
-    counters: DriverCounters,
-    onPending: () => void,
-  ) {
+  constructor(kernel: Kernel, ring: Ring, counters: DriverCounters, onPending: () => void) {
     this.#onPending = onPending;
     this.#kernel = kernel;
     this.#counters = counters;
     this.ring = ring;
-    this.#isFlagged = isFlagged;
     this.words = wordsOf(ring.rings.bytes);
-    this.#entries = wordsOf(ring.sqes.bytes);
+    this.entries = wordsOf(ring.sqes.bytes);
     this.#mask = ring.sqEntries - 1;
     this.completionMask = ring.cqEntries - 1;
     this.completionsAt = ring.cqes / 4;
@@ -92,11 +84,11 @@ export class UringQueue {
   ): number {
     if (this.pending === 0) {
       this.#onPending();
-    } else if (this.pending > this.#mask) {
-      this.submit();
+    } else if (this.pending > this.#mask && !this.flush() && this.pending > this.#mask) {
+      throw new SystemError('io_uring_enter', EBUSY);
     }
     const at = (this.#tail & this.#mask) * SQE_WORDS;
-    const entries = this.#entries;
+    const { entries } = this;
     entries[at] = head;
     entries[at + 1] = fd;
     entries[at + 2] = 0;
@@ -119,31 +111,17 @@ export class UringQueue {
     return at;
   }
 
-  /** For fields that `push` leaves zero. */
-  get entries(): Int32Array {
-    return this.#entries;
-  }
-
-  /** Whether the kernel has completions that only `enter` brings, as far as it says. */
+  /** Whether there is anything to do: to submit, to have completed, or to read. */
   get hasWork(): boolean {
-    return (
-      this.pending > 0 ||
-      !this.isEmpty ||
-      (Atomics.load(this.words, this.#flagsAt) & (SQ_TASKRUN | SQ_CQ_OVERFLOW)) !== 0
-    );
+    return this.wantsEnter || this.head !== this.tail;
   }
 
   /** Whether `enter` has something to do: submissions, or work of the kernel's. */
   get wantsEnter(): boolean {
     return (
       this.pending > 0 ||
-      !this.#isFlagged ||
       (Atomics.load(this.words, this.#flagsAt) & (SQ_TASKRUN | SQ_CQ_OVERFLOW)) !== 0
     );
-  }
-
-  get isEmpty(): boolean {
-    return this.words[this.#headAt] === Atomics.load(this.words, this.#tailAt);
   }
 
   /** Submits what is pending and lets the kernel complete what is ready. Returns how many were submitted. */
@@ -151,19 +129,9 @@ export class UringQueue {
     return this.#enter(ENTER_GETEVENTS);
   }
 
-  /** Submits what is pending, to make room for more. Completions may come; they are not handled here. */
-  submit(): void {
-    // Without room for completions the kernel may refuse: then it must be allowed to set some aside.
-    for (let i = 0; i < 16 && this.pending > this.#mask; i += 1) {
-      this.#enter(i === 0 ? 0 : ENTER_GETEVENTS);
-    }
-    if (this.pending > this.#mask) {
-      throw new SystemError('io_uring_enter', EBUSY);
-    }
-  }
-
-  /** Submits everything that is pending; false if the kernel does not take it now. */
+  /** Submits everything that is pending; completions may come, and are not handled. False if something is left. */
   flush(): boolean {
+    // Without room for completions the kernel may refuse: then it must be allowed to set some aside.
     for (let i = 0; i < 16 && this.pending > 0; i += 1) {
       this.#enter(i === 0 ? 0 : ENTER_GETEVENTS);
     }

@@ -8,7 +8,7 @@
 import { EAGAIN, ECANCELED, ECONNRESET, EINTR, ENOBUFS } from '../../base/errno.js';
 import { EPOLLERR } from '../../base/linux.js';
 import * as uring from '../../base/uring.js';
-import type { UringConnects } from './uring-connects.js';
+import { takeError } from './connect-outcome.js';
 import type { UringFiles, UringShared } from './uring-files.js';
 import type { UringSender } from './uring-sender.js';
 import * as s from './uring-slots.js';
@@ -20,7 +20,6 @@ const RECEIVE_MANY = RECEIVE | (uring.RECV_MULTISHOT << 16);
 /** The other parts of the driver that receiving needs. */
 export interface ReceiveParts {
   readonly files: UringFiles;
-  readonly connects: UringConnects;
   readonly sender: UringSender;
   /** Reports the failure of a slot, once. */
   readonly fail: (slot: number, code: number) => void;
@@ -32,7 +31,6 @@ export class UringReceives {
   readonly #flags: Uint16Array;
   readonly #underWay: Uint8Array;
   readonly #files: UringFiles;
-  readonly #connects: UringConnects;
   readonly #sender: UringSender;
   readonly #fail: (slot: number, code: number) => void;
   readonly #head: number;
@@ -45,7 +43,6 @@ export class UringReceives {
     this.#flags = shared.slots.flags;
     this.#underWay = shared.slots.underWay;
     this.#files = parts.files;
-    this.#connects = parts.connects;
     this.#sender = parts.sender;
     this.#fail = parts.fail;
     this.#head = isMultishot ? RECEIVE_MANY : RECEIVE;
@@ -194,7 +191,9 @@ export class UringReceives {
     }
     // A mere hang-up waits for `receive`.
     if (result > 0 && (result & EPOLLERR) !== 0) {
-      const code = this.#connects.takeError(slot);
+      const { kernel, counters } = this.#shared;
+      // Negative when a direct descriptor cannot be asked.
+      const code = Math.abs(this.#files.use(slot, (fd) => takeError(kernel, fd, counters)));
       this.#fail(slot, code === 0 ? ECONNRESET : code);
     }
   }

@@ -71,9 +71,12 @@ export class UringSender {
     this.#borrowed = undefined;
   }
 
-  /** All submissions so far are with the kernel. */
-  submitted(): void {
-    this.#vector.clear();
+  /** Something was submitted: once everything is, the vectors' arena starts anew. */
+  noteSubmitted(): void {
+    // Asked first: with direct descriptors there are many rings to look at.
+    if (!this.#vector.isEmpty && !this.#files.hasPending) {
+      this.#vector.clear();
+    }
   }
 
   /** See Driver.trySend. */

@@ -54,6 +54,10 @@ export class UringVector implements SendVector {
     return this.#at + 2 * OPERATION_BYTES > ARENA_BYTES;
   }
 
+  get isEmpty(): boolean {
+    return this.#at < 0;
+  }
+
   /** Everything in the arena was submitted. */
   clear(): void {
     this.#at = -OPERATION_BYTES;

@@ -4,7 +4,12 @@
  */
 
 import type { Kernel } from '../../base/kernel.js';
-import { REGISTER_EVENTFD, REGISTER_FILES2, RSRC_REGISTER_SIZE } from '../../base/uring.js';
+import {
+  REGISTER_EVENTFD,
+  REGISTER_FILES2,
+  RSRC_REGISTER_SIZE,
+  RSRC_REGISTER_SPARSE,
+} from '../../base/uring.js';
 import type { DriverCounters } from '../driver.js';
 import { expectSuccess } from './retry.js';
 import { UringBuffers } from './uring-buffers.js';
@@ -44,12 +49,12 @@ export class UringUnit {
     if (typeof ring === 'number') {
       throw expectSuccess('io_uring_setup', ring);
     }
-    this.queue = new UringQueue(kernel, ring, true, counters, options.requestPoll);
+    this.queue = new UringQueue(kernel, ring, counters, options.requestPoll);
     try {
       this.#register(REGISTER_EVENTFD, word(eventfd), 1);
       if (files > 0) {
         const table = new Uint8Array(RSRC_REGISTER_SIZE);
-        new Uint32Array(table.buffer).set([files, 1]);
+        new Uint32Array(table.buffer).set([files, RSRC_REGISTER_SPARSE]);
         this.#register(REGISTER_FILES2, table, RSRC_REGISTER_SIZE);
       }
       const buffers = UringBuffers.create(

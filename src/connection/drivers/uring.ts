@@ -15,6 +15,7 @@ import type { Kernel } from '../../base/kernel.js';
 import * as linux from '../../base/linux.js';
 import * as uring from '../../base/uring.js';
 import type { Completions, Driver, DriverCounters, DriverOptions } from '../driver.js';
+import { encodeLinger } from '../option-values.js';
 import { UringAccepts } from './uring-accepts.js';
 import { UringConnects } from './uring-connects.js';
 import { UringDoorbell } from './uring-doorbell.js';
@@ -25,8 +26,8 @@ import type { UringFeatures } from './uring-setup.js';
 import * as s from './uring-slots.js';
 import type { UringUnit } from './uring-unit.js';
 
-/** struct linger { on, 0 seconds }: close sends RST. */
-const LINGER_RESET = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
+/** With it close sends RST. */
+const LINGER_RESET = encodeLinger('abort', 0);
 const DESTROY_ROUNDS = 1_000;
 
 export interface UringOptions extends DriverOptions {
@@ -88,7 +89,7 @@ export class UringDriver implements Driver {
     const fail = (slot: number, code: number) => this.#fail(slot, code);
     this.#sender = new UringSender(shared, this.#files, fail);
     const { multishotReceive } = options.features;
-    const parts = { files: this.#files, connects: this.#connects, sender: this.#sender, fail };
+    const parts = { files: this.#files, sender: this.#sender, fail };
     this.#receives = new UringReceives(shared, parts, multishotReceive);
     // The host may wait for the doorbell before the first turn.
     this.#armWake();
@@ -244,9 +245,7 @@ export class UringDriver implements Driver {
     let bytesLeft = this.#options.receiveBudget;
     for (;;) {
       const submitted = queue.wantsEnter ? queue.enter() : 0;
-      if (!this.#files.hasPending) {
-        this.#sender.submitted();
-      }
+      this.#sender.noteSubmitted();
       let n = 0;
       const end = queue.tail;
       const { words, completionMask, completionsAt } = queue;
