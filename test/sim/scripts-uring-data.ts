@@ -210,7 +210,7 @@ function sending(rig: Rig, ring: RingRig): void {
 }
 
 function sendingWaits(rig: Rig, ring: RingRig): void {
-  const { client, server } = rig.pair(AF_INET);
+  const { client, server } = rig.pair(AF_UNIX);
   const memory = ring.memory(100_000);
   const total = rig.fill(client);
   const send = { opcode: uring.OP_SEND, fd: client, address: memory.address, length: 100_000 };
@@ -237,7 +237,7 @@ function sendingWaits(rig: Rig, ring: RingRig): void {
 
 /** Waiting for anything is waiting for the peer's FIN, too: one that has come never lets a send wait in peace. */
 function sendingHalfClosed(rig: Rig, ring: RingRig): void {
-  const { client, server } = rig.pair(AF_INET);
+  const { client, server } = rig.pair(AF_UNIX);
   rig.kernel.shutdown(client, SHUT_WR);
   rig.observe('FIN', () => rig.receive(server));
   const memory = ring.memory(100_000);
