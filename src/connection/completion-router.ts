@@ -73,7 +73,7 @@ export class CompletionRouter implements Completions {
     const { state } = this;
     const stats = this.#stats;
     const { byteLength } = bytes;
-    state.table.bytesReceived[slot] += byteLength;
+    state.table.addReceived(slot, byteLength);
     stats.add(Counter.bytesReceived, byteLength);
     stats.add(Counter.receives, 1);
     noteReceived(state, slot);

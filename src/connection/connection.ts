@@ -7,7 +7,7 @@
 import type { Connection, ConnectionState, Reactor, SocketOptions, WriteResult } from '../api.js';
 import { iterate } from './chunk-iterator.js';
 import { BLOCKED, DESTROYED, HELD, makeId, NO_WRITE, PAUSED, WOKEN } from './connection-table.js';
-import { armDeadline, setActivityTimeouts } from './deadlines.js';
+import { idleTimeoutOf, readTimeoutOf, setActivityTimeouts, setWriteTimeout } from './deadlines.js';
 import { getConnectionOption, setConnectionOption } from './descriptor-options.js';
 import { extrasOf } from './extras.js';
 import { abort, close, end, finishSending, stateOf } from './lifecycle.js';
@@ -61,11 +61,11 @@ export class SocketConnection implements Connection {
   }
 
   get bytesReceived(): number {
-    return this.slot < 0 ? 0 : this.owner.table.bytesReceived[this.slot];
+    return this.slot < 0 ? 0 : this.owner.table.bytesReceived(this.slot);
   }
 
   get bytesSent(): number {
-    return this.slot < 0 ? 0 : this.owner.table.bytesSent[this.slot];
+    return this.slot < 0 ? 0 : this.owner.table.bytesSent(this.slot);
   }
 
   get isPaused(): boolean {
@@ -217,22 +217,21 @@ export class SocketConnection implements Connection {
   setReadTimeout(milliseconds: number): void {
     const ms = checkTimeout(milliseconds);
     if (this.slot >= 0) {
-      setActivityTimeouts(this.owner, this.slot, ms, this.owner.table.idleTimeouts[this.slot]);
+      setActivityTimeouts(this.owner, this.slot, ms, idleTimeoutOf(this.owner, this.slot));
     }
   }
 
   setIdleTimeout(milliseconds: number): void {
     const ms = checkTimeout(milliseconds);
     if (this.slot >= 0) {
-      setActivityTimeouts(this.owner, this.slot, this.owner.table.readTimeouts[this.slot], ms);
+      setActivityTimeouts(this.owner, this.slot, readTimeoutOf(this.owner, this.slot), ms);
     }
   }
 
   setWriteTimeout(milliseconds: number): void {
     const ms = checkTimeout(milliseconds);
     if (this.slot >= 0) {
-      this.owner.table.writeTimeouts[this.slot] = ms;
-      armDeadline(this.owner, this.slot);
+      setWriteTimeout(this.owner, this.slot, ms);
     }
   }
 

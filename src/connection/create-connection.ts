@@ -1,7 +1,7 @@
 /** A slot becomes a connection: its object, and the columns that a former use left behind. */
 
 import { SocketConnection } from './connection.js';
-import { resetDeadlines, setActivityTimeouts } from './deadlines.js';
+import { resetDeadlines, startActivityTimeouts } from './deadlines.js';
 import type { Profile } from './profile.js';
 import type { ReactorState } from './reactor-state.js';
 import { Counter } from './stats.js';
@@ -15,15 +15,10 @@ export function createConnection(
   const { table, stats } = state;
   const connection = new SocketConnection(state, slot, profile);
   state.connections[slot] = connection;
-  if (table.bytesReceived[slot] !== 0) {
-    table.bytesReceived[slot] = 0;
-  }
-  if (table.bytesSent[slot] !== 0) {
-    table.bytesSent[slot] = 0;
-  }
-  resetDeadlines(state, slot, profile.writeTimeoutMs);
+  table.resetBytes(slot);
+  resetDeadlines(state, slot);
   if (profile.readTimeoutMs > 0 || profile.idleTimeoutMs > 0) {
-    setActivityTimeouts(state, slot, profile.readTimeoutMs, profile.idleTimeoutMs);
+    startActivityTimeouts(state, slot);
   }
   state.connectionCount += 1;
   stats.set(Counter.connections, state.connectionCount);

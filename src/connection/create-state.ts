@@ -32,7 +32,7 @@ export function createState(
     index,
     kernel,
     driver,
-    table: new ConnectionTable(slots),
+    table: new ConnectionTable(slots, options.trimMin),
     wheel: new TimerWheel({ capacityMax: TIMERS_MAX, now }),
     pool,
     stats,

@@ -5,8 +5,19 @@
  */
 
 import type { CloseReason } from '../api.js';
-import { CLOSING, DESTROYED, NO_RECEIVE, QUEUED, SENDING, TIMED } from './connection-table.js';
+import {
+  CLOSING,
+  DESTROYED,
+  NO_RECEIVE,
+  QUEUED,
+  SENDING,
+  TIMED,
+  TIMEOUT_MAX_MS,
+} from './connection-table.js';
 import type { ReactorState } from './reactor-state.js';
+import { nodeOf } from './timer-nodes.js';
+
+const NEVER = Number.POSITIVE_INFINITY;
 
 export type TimeoutKind = NonNullable<CloseReason['timeout']>;
 
@@ -21,68 +32,89 @@ export function timeOf(state: ReactorState): number {
 /** Notes the time of a received message where a timeout depends on it. */
 export function noteReceived(state: ReactorState, slot: number): void {
   if ((state.table.flags[slot] & TIMED) !== 0) {
-    state.table.lastReceived[slot] = state.now;
+    state.table.noteReceived(slot, state.now);
   }
 }
 
 export function noteSent(state: ReactorState, slot: number): void {
   if ((state.table.flags[slot] & (TIMED | QUEUED)) !== 0) {
-    state.table.lastSent[slot] = timeOf(state);
+    state.table.noteSent(slot, timeOf(state));
   }
 }
 
-/** The nearest deadline, Infinity for none. */
+/** A connection's own timeout, as its column has it, or that of its profile. */
+function timeoutOf(own: number, common: number | undefined): number {
+  return own > 0 ? own - 1 : Math.min(common ?? 0, TIMEOUT_MAX_MS);
+}
+
+export function readTimeoutOf(state: ReactorState, slot: number): number {
+  const common = state.connections[slot]?.profile.readTimeoutMs;
+  return timeoutOf(state.table.readTimeouts[slot], common);
+}
+
+export function idleTimeoutOf(state: ReactorState, slot: number): number {
+  const common = state.connections[slot]?.profile.idleTimeoutMs;
+  return timeoutOf(state.table.idleTimeouts[slot], common);
+}
+
+export function writeTimeoutOf(state: ReactorState, slot: number): number {
+  const common = state.connections[slot]?.profile.writeTimeoutMs;
+  return timeoutOf(state.table.writeTimeouts[slot], common);
+}
+
+function writeDeadline(state: ReactorState, slot: number): number {
+  const timeout = writeTimeoutOf(state, slot);
+  if (timeout === 0 || (state.table.flags[slot] & (QUEUED | SENDING)) === 0) {
+    return NEVER;
+  }
+  return state.table.lastSent(slot, state.now) + timeout;
+}
+
+function idleDeadline(state: ReactorState, slot: number): number {
+  const { table, now } = state;
+  const timeout = idleTimeoutOf(state, slot);
+  return timeout === 0
+    ? NEVER
+    : Math.max(table.lastReceived(slot, now), table.lastSent(slot, now)) + timeout;
+}
+
+function readDeadline(state: ReactorState, slot: number): number {
+  const { table } = state;
+  const timeout = readTimeoutOf(state, slot);
+  // Who paused reading cannot blame the peer for sending nothing.
+  if (timeout === 0 || (table.flags[slot] & NO_RECEIVE) !== 0) {
+    return NEVER;
+  }
+  return table.lastReceived(slot, state.now) + timeout;
+}
+
+/** The nearest deadline, NEVER for none. */
 function nextDeadline(state: ReactorState, slot: number): number {
   const { table } = state;
-  const flags = table.flags[slot];
-  let next = Number.POSITIVE_INFINITY;
-  if (table.hardDeadlines[slot] > 0) {
-    next = table.hardDeadlines[slot];
-  }
-  if ((flags & (QUEUED | SENDING)) !== 0 && table.writeTimeouts[slot] > 0) {
-    next = Math.min(next, table.lastSent[slot] + table.writeTimeouts[slot]);
-  }
-  if ((flags & (TIMED | CLOSING)) !== TIMED) {
+  const hard = table.hardDeadlines[slot] > 0 ? table.hardDeadlines[slot] : NEVER;
+  const next = Math.min(hard, writeDeadline(state, slot));
+  if ((table.flags[slot] & (TIMED | CLOSING)) !== TIMED) {
     return next;
   }
-  if (table.idleTimeouts[slot] > 0) {
-    const last = Math.max(table.lastReceived[slot], table.lastSent[slot]);
-    next = Math.min(next, last + table.idleTimeouts[slot]);
-  }
-  // Who paused reading cannot blame the peer for sending nothing.
-  if (table.readTimeouts[slot] > 0 && (flags & NO_RECEIVE) === 0) {
-    next = Math.min(next, table.lastReceived[slot] + table.readTimeouts[slot]);
-  }
-  return next;
+  return Math.min(next, idleDeadline(state, slot), readDeadline(state, slot));
 }
 
 /** Which deadline has passed at `state.now`; undefined if none. */
 export function dueTimeout(state: ReactorState, slot: number): TimeoutKind | undefined {
   const { table, now } = state;
-  const flags = table.flags[slot];
   if (table.hardDeadlines[slot] > 0 && now >= table.hardDeadlines[slot]) {
     return 'linger';
   }
-  if ((flags & (QUEUED | SENDING)) !== 0 && table.writeTimeouts[slot] > 0) {
-    if (now >= table.lastSent[slot] + table.writeTimeouts[slot]) {
-      return 'write';
-    }
+  if (now >= writeDeadline(state, slot)) {
+    return 'write';
   }
-  if ((flags & (TIMED | CLOSING)) !== TIMED) {
+  if ((table.flags[slot] & (TIMED | CLOSING)) !== TIMED) {
     return undefined;
   }
-  if (table.readTimeouts[slot] > 0 && (flags & NO_RECEIVE) === 0) {
-    if (now >= table.lastReceived[slot] + table.readTimeouts[slot]) {
-      return 'read';
-    }
+  if (now >= readDeadline(state, slot)) {
+    return 'read';
   }
-  if (table.idleTimeouts[slot] > 0) {
-    const last = Math.max(table.lastReceived[slot], table.lastSent[slot]);
-    if (now >= last + table.idleTimeouts[slot]) {
-      return 'idle';
-    }
-  }
-  return undefined;
+  return now >= idleDeadline(state, slot) ? 'idle' : undefined;
 }
 
 /** Makes sure that the timer fires no later than the nearest deadline. Called when one is added or brought forward. */
@@ -92,27 +124,28 @@ export function armDeadline(state: ReactorState, slot: number): void {
     return;
   }
   const deadline = nextDeadline(state, slot);
+  if (deadline === NEVER) {
+    return;
+  }
   const timer = table.timers[slot];
-  if (deadline === Number.POSITIVE_INFINITY) {
+  if (timer === 0) {
+    const id = wheel.set(deadline, slot);
+    table.timers[slot] = id < 0 ? 0 : nodeOf(id);
+    state.requestTurn();
     return;
   }
-  if (timer !== 0 && wheel.isActive(timer - 1)) {
-    // The wheel rounds up to whole milliseconds.
-    if (wheel.deadlineOf(timer - 1) > Math.ceil(deadline)) {
-      wheel.reset(timer - 1, deadline);
-      state.requestTurn();
-    }
-    return;
+  const id = wheel.idOf(timer);
+  // The wheel rounds up to whole milliseconds.
+  if (wheel.deadlineOf(id) > Math.ceil(deadline)) {
+    wheel.reset(id, deadline);
+    state.requestTurn();
   }
-  // Ids are kept as id + 1, so that the zeroed column means "none" and untouched pages stay untouched.
-  table.timers[slot] = wheel.set(deadline, slot) + 1;
-  state.requestTurn();
 }
 
 export function clearDeadline(state: ReactorState, slot: number): void {
-  const { table } = state;
+  const { table, wheel } = state;
   if (table.timers[slot] !== 0) {
-    state.wheel.clear(table.timers[slot] - 1);
+    wheel.clear(wheel.idOf(table.timers[slot]));
     table.timers[slot] = 0;
   }
 }
@@ -123,20 +156,25 @@ export function setHardDeadline(state: ReactorState, slot: number, delayMs: numb
   armDeadline(state, slot);
 }
 
-/** Sets the read or idle timeout: from now on. */
+/** Sets the read and idle timeouts: from now on. */
 export function setActivityTimeouts(
   state: ReactorState,
   slot: number,
   readMs: number,
   idleMs: number,
 ): void {
+  state.table.readTimeouts[slot] = Math.min(readMs, TIMEOUT_MAX_MS) + 1;
+  state.table.idleTimeouts[slot] = Math.min(idleMs, TIMEOUT_MAX_MS) + 1;
+  startActivityTimeouts(state, slot);
+}
+
+/** Counts from now on, with the timeouts that there are. */
+export function startActivityTimeouts(state: ReactorState, slot: number): void {
   const { table } = state;
-  table.readTimeouts[slot] = readMs;
-  table.idleTimeouts[slot] = idleMs;
   const now = timeOf(state);
-  table.lastReceived[slot] = now;
-  table.lastSent[slot] = now;
-  if (readMs > 0 || idleMs > 0) {
+  table.noteReceived(slot, now);
+  table.noteSent(slot, now);
+  if (readTimeoutOf(state, slot) > 0 || idleTimeoutOf(state, slot) > 0) {
     table.flags[slot] |= TIMED;
     armDeadline(state, slot);
   } else {
@@ -144,11 +182,16 @@ export function setActivityTimeouts(
   }
 }
 
+export function setWriteTimeout(state: ReactorState, slot: number, milliseconds: number): void {
+  state.table.writeTimeouts[slot] = Math.min(milliseconds, TIMEOUT_MAX_MS) + 1;
+  armDeadline(state, slot);
+}
+
 /** Columns of a fresh connection, written only where they differ from what is there. */
-export function resetDeadlines(state: ReactorState, slot: number, writeMs: number): void {
+export function resetDeadlines(state: ReactorState, slot: number): void {
   const { table } = state;
-  if (table.writeTimeouts[slot] !== writeMs) {
-    table.writeTimeouts[slot] = writeMs;
+  if (table.writeTimeouts[slot] !== 0) {
+    table.writeTimeouts[slot] = 0;
   }
   if (table.readTimeouts[slot] !== 0) {
     table.readTimeouts[slot] = 0;

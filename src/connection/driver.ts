@@ -157,6 +157,12 @@ export interface Driver {
    */
   finishSend(slot: number): number;
 
+  /**
+   * The slots from `limit` on are free, after very many of them were in use: their memory may go back to the system.
+   * Not called within `poll`.
+   */
+  trim(limit: number): void;
+
   /** Sends FIN. Only while no send is pending. 0 or -errno. */
   shutdown(slot: number): number;
   /** Closes with FIN (or RST when unread bytes are left, as the system does). `abort` sends RST. */

@@ -31,6 +31,8 @@ export interface ReactorOptions {
   /** The most bytes of blocks for queues and readers of all connections. */
   readonly blockBytesMax: number;
   readonly guardMemory: boolean;
+  /** How many slots must have been in use before their memory is ever given back; left out: what is worth it. */
+  readonly trimMin?: number;
   readonly peers: Peers;
   readonly inbox: Inbox;
   readonly wakeDescriptor?: number;

@@ -85,7 +85,7 @@ export function startReceiving(state: ReactorState, slot: number): void {
   }
   if ((table.flags[slot] & TIMED) !== 0) {
     // The time of the pause does not count.
-    table.lastReceived[slot] = timeOf(state);
+    table.noteReceived(slot, timeOf(state));
     armDeadline(state, slot);
   }
   state.driver.receive(slot);

@@ -35,6 +35,11 @@ const GENERATION_MASK = 2 ** 27 - 1;
 export const TIMERS_MAX = 2 ** NODE_BITS - HEADS;
 const CAPACITY_FIRST = 1024;
 
+/** The node that an id was made for: the user of a timer that is set may keep this in place of the id. */
+export function nodeOf(id: number): number {
+  return id & NODE_MASK;
+}
+
 export class TimerNodes {
   readonly #capacityMax: number;
   #capacity: number;
@@ -47,6 +52,9 @@ export class TimerNodes {
   #used = HEADS;
   #free = 0;
   #size = 0;
+  /** What a node begins with when it is handed out for the first time, and the highest that any has had. */
+  #generation = 0;
+  #generationMax = 0;
 
   constructor(capacityMax: number) {
     if (!Number.isInteger(capacityMax) || capacityMax < 1 || capacityMax > TIMERS_MAX) {
@@ -82,6 +90,7 @@ export class TimerNodes {
         return 0;
       }
       node = this.#used++;
+      this.#words[node * NODE_WORDS + GENERATION] = this.#generation;
     }
     this.#words[node * NODE_WORDS + PAYLOAD] = payload;
     this.#ticks[node * NODE_DOUBLES + TICK] = tick;
@@ -92,7 +101,9 @@ export class TimerNodes {
   /** The node must be on no list. Its id is stale from now on. */
   giveBack(node: number): void {
     const at = node * NODE_WORDS;
-    this.#words[at + GENERATION] = (this.#words[at + GENERATION] + 1) & GENERATION_MASK;
+    const generation = (this.#words[at + GENERATION] + 1) & GENERATION_MASK;
+    this.#words[at + GENERATION] = generation;
+    this.#generationMax = Math.max(this.#generationMax, generation);
     this.#words[at] = this.#free;
     this.#free = node;
     this.#size--;
@@ -202,16 +213,47 @@ export class TimerNodes {
     }
   }
 
+  /** Gives memory back if few timers are left, and none of them high up in it. Ids stay what they are. */
+  trim(): void {
+    const isFree = new Uint8Array(this.#used);
+    for (let node = this.#free; node !== 0; node = this.#words[node * NODE_WORDS]) {
+      isFree[node] = 1;
+    }
+    const used = isFree.lastIndexOf(0) + 1;
+    let capacity = this.#capacity;
+    while (capacity > CAPACITY_FIRST && used - HEADS <= capacity >> 2) {
+      capacity >>= 1;
+    }
+    if (capacity === this.#capacity) {
+      return;
+    }
+    this.#used = used;
+    this.#resize(capacity);
+    // Nodes above may have been used before: their next generation is one that none has had.
+    this.#generation = (this.#generationMax + 1) & GENERATION_MASK;
+    this.#free = 0;
+    for (let node = used - 1; node >= HEADS; node--) {
+      if (isFree[node] === 1) {
+        this.#words[node * NODE_WORDS] = this.#free;
+        this.#free = node;
+      }
+    }
+  }
+
   #grow(): boolean {
     const capacity = Math.min(this.#capacity * 2, this.#capacityMax);
     if (capacity === this.#capacity) {
       return false;
     }
+    this.#resize(capacity);
+    return true;
+  }
+
+  #resize(capacity: number): void {
     const words = new Int32Array((HEADS + capacity) * NODE_WORDS);
-    words.set(this.#words);
+    words.set(this.#words.subarray(0, Math.min(this.#used * NODE_WORDS, words.length)));
     this.#words = words;
     this.#ticks = new Float64Array(words.buffer);
     this.#capacity = capacity;
-    return true;
   }
 }

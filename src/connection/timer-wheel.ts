@@ -108,6 +108,11 @@ export class TimerWheel {
     return nodes.idOf(node);
   }
 
+  /** The id of the timer at a node (see `nodeOf`), which must be set. */
+  idOf(node: number): number {
+    return this.#nodes.idOf(node);
+  }
+
   /** Gives a timer a new time. False when it is not set any more. */
   reset(id: number, deadlineMs: number): boolean {
     const nodes = this.#nodes;
@@ -204,6 +209,11 @@ export class TimerWheel {
       node = nodes.next(node);
     }
     return earliest;
+  }
+
+  /** Gives memory of timers that are gone back to the system, where it can. Not to be called by a timer that fires. */
+  trim(): void {
+    this.#nodes.trim();
   }
 
   #run(nowTick: number, fire: Fire, budget: number): boolean {

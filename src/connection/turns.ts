@@ -35,6 +35,7 @@ export class Turns {
   #lastTurnEnd = 0;
   #wasBusy = false;
   #lastTrim = 0;
+  #isTableSparse = false;
 
   constructor(state: ReactorState, router: CompletionRouter, hooks: TurnHooks) {
     this.#state = state;
@@ -69,7 +70,7 @@ export class Turns {
     if (state.starvedList.length > 0) {
       feedStarved(state);
     }
-    state.table.settle();
+    this.#isTableSparse = state.table.settle() || this.#isTableSparse;
     state.inTurn = false;
     this.#record(handled, startedAt, kernel.now());
     this.#wasBusy =
@@ -90,9 +91,24 @@ export class Turns {
   /** About to rest: gives memory that is not in use back to the system, now and then. */
   #trim(): void {
     const { now, pool } = this.#state;
+    if (this.#isTableSparse) {
+      this.#isTableSparse = false;
+      this.#trimTables();
+    }
     if (now - this.#lastTrim >= TRIM_INTERVAL_MS && pool.freeBytes > 0) {
       this.#lastTrim = now;
       pool.trim();
+    }
+  }
+
+  /** Nearly all of very many connections are gone. */
+  #trimTables(): void {
+    const { table, connections, driver, wheel } = this.#state;
+    const limit = table.trim();
+    if (limit >= 0) {
+      connections.length = Math.min(connections.length, limit);
+      driver.trim(limit);
+      wheel.trim();
     }
   }
 

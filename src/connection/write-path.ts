@@ -243,10 +243,8 @@ function afterDirect(
   table.directBytes[slot] = byteLength;
   table.flags[slot] |= SENDING;
   state.queuedBytes += byteLength;
-  table.lastSent[slot] = timeOf(state);
-  if (table.writeTimeouts[slot] > 0) {
-    armDeadline(state, slot);
-  }
+  table.noteSent(slot, timeOf(state));
+  armDeadline(state, slot);
   limitQueued(state, connection);
   return 'queued';
 }
@@ -294,7 +292,7 @@ export function flush(state: ReactorState, connection: SocketConnection): void {
     const n = driver.send(slot);
     if (n === PENDING) {
       table.flags[slot] |= SENDING;
-      table.lastSent[slot] = timeOf(state);
+      table.noteSent(slot, timeOf(state));
       armDeadline(state, slot);
       return;
     }
@@ -331,7 +329,7 @@ function retire(state: ReactorState, slot: number, queue: WriteQueue): void {
 
 function countSent(state: ReactorState, slot: number, n: number): void {
   if (n > 0) {
-    state.table.bytesSent[slot] += n;
+    state.table.addSent(slot, n);
     state.stats.add(Counter.bytesSent, n);
     state.stats.add(Counter.sends, 1);
     noteSent(state, slot);
@@ -351,7 +349,7 @@ export function queueOf(state: ReactorState, slot: number): WriteQueue {
     state.queues.set(slot, queue);
     state.table.flags[slot] |= QUEUED;
     // The write timeout counts from here, also while the queue is corked: no send has noted a time yet.
-    state.table.lastSent[slot] = timeOf(state);
+    state.table.noteSent(slot, timeOf(state));
   }
   return queue;
 }

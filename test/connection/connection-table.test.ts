@@ -13,6 +13,7 @@ import {
   reactorOfId,
   SLOTS_MAX,
   slotOfId,
+  TIMEOUT_MAX_MS,
 } from '../../src/connection/connection-table.js';
 
 const GENERATIONS = 2 ** 22;
@@ -100,5 +101,102 @@ describe('slots', () => {
       assert.throws(() => new ConnectionTable(wrong), RangeError);
     }
     assert.equal(new ConnectionTable(SLOTS_MAX).capacity, SLOTS_MAX);
+  });
+});
+
+describe('the memory of a table', () => {
+  it('is given back when the slots in use are few and low, and what these have stays', () => {
+    const table = new ConnectionTable(1_000, 100);
+    const slots = Array.from({ length: 400 }, () => table.take());
+    for (const slot of slots) {
+      table.flags[slot] = slot + 1;
+      table.timers[slot] = slot + 2;
+      table.hardDeadlines[slot] = slot + 0.5;
+      table.addReceived(slot, slot + 3);
+      table.noteSent(slot, slot + 4);
+    }
+    for (const slot of slots.slice(60)) {
+      table.release(slot);
+    }
+    assert.equal(table.settle(), false);
+    table.release(7);
+    for (const slot of slots.slice(50, 60)) {
+      table.release(slot);
+    }
+    assert.equal(table.settle(), true);
+    assert.equal(table.trim(), 50);
+    assert.equal(table.used, 49);
+    for (const slot of slots.slice(0, 50).filter((slot) => slot !== 7)) {
+      assert.deepEqual(
+        [table.flags[slot], table.timers[slot], table.hardDeadlines[slot]],
+        [slot + 1, slot + 2, slot + 0.5],
+      );
+      assert.deepEqual(
+        [table.bytesReceived(slot), table.lastSent(slot, 1_000)],
+        [slot + 3, slot + 4],
+      );
+    }
+    assert.deepEqual(
+      [table.flags[399], table.hardDeadlines[399], table.bytesReceived(399)],
+      [0, 0, 0],
+    );
+    // Ids of former uses stay what they were: the generations go on.
+    assert.deepEqual([table.generations[7], table.generations[399]], [1, 1]);
+    assert.deepEqual([table.take(), table.take(), table.take()], [7, 50, 51]);
+  });
+
+  it('stays while a high slot is in use, and is looked at again when half of the others are gone', () => {
+    const table = new ConnectionTable(1_000, 100);
+    const slots = Array.from({ length: 400 }, () => table.take());
+    const release = (list: readonly number[]) => {
+      for (const slot of list) {
+        table.release(slot);
+      }
+      return table.settle();
+    };
+    assert.equal(release(slots.slice(40, 399)), true);
+    assert.equal(table.trim(), -1);
+    assert.equal(release(slots.slice(20, 30)), false);
+    assert.equal(release(slots.slice(10, 20)), false);
+    assert.equal(release([...slots.slice(0, 1), 399]), true);
+    assert.equal(table.trim(), 40);
+  });
+
+  it('is left alone where few slots were ever in use', () => {
+    const table = new ConnectionTable(1_000, 100);
+    const slots = Array.from({ length: 99 }, () => table.take());
+    for (const slot of slots) {
+      table.release(slot);
+    }
+    assert.equal(table.settle(), false);
+  });
+});
+
+describe('byte counts', () => {
+  it('go on beyond 2^32, and begin at 0 in the next use of the slot', () => {
+    const table = new ConnectionTable(2);
+    for (let i = 0; i < 9; i += 1) {
+      table.addReceived(1, 2 ** 31 - 1);
+      table.addSent(1, 2 ** 31);
+    }
+    assert.equal(table.bytesReceived(1), 9 * (2 ** 31 - 1));
+    assert.equal(table.bytesSent(1), 9 * 2 ** 31);
+    assert.equal(table.bytesSent(0), 0);
+    table.resetBytes(1);
+    assert.deepEqual([table.bytesReceived(1), table.bytesSent(1)], [0, 0]);
+  });
+});
+
+describe('times', () => {
+  it('come back rounded up to milliseconds, for as long as the longest timeout', () => {
+    const table = new ConnectionTable(1);
+    const time = fc.double({ min: 0, max: 2 ** 50, noNaN: true });
+    fc.assert(
+      fc.property(time, fc.integer({ min: 0, max: TIMEOUT_MAX_MS }), (then, elapsed) => {
+        table.noteReceived(0, then);
+        assert.equal(table.lastReceived(0, then), Math.ceil(then));
+        assert.equal(table.lastReceived(0, then + elapsed), Math.ceil(then));
+      }),
+    );
   });
 });

@@ -91,3 +91,46 @@ test('all of a list moves at once, to a list of the seventh level that is not se
   }
   assert.equal(nodes.isEmpty(own), true);
 });
+
+test('memory of nodes that were given back is given back, and no id comes again', () => {
+  const kept = fc.uniqueArray(fc.integer({ min: 0, max: 900 }), { minLength: 1, maxLength: 20 });
+  fc.assert(
+    fc.property(kept, fc.boolean(), (staying, isHighKept) => {
+      const nodes = new TimerNodes(TIMERS_MAX);
+      const ids = new Set<number>();
+      const take = (payload: number) => {
+        const node = nodes.take(payload + 0.5, payload);
+        const id = nodes.idOf(node);
+        assert.ok(!ids.has(id), 'an id came twice');
+        ids.add(id);
+        nodes.link(node, payload % SLOTS);
+        return node;
+      };
+      const taken = Array.from({ length: 5000 }, (_, i) => take(i));
+      const living = new Set(isHighKept ? [...staying, 4999] : staying);
+      for (const [i, node] of taken.entries()) {
+        if (!living.has(i)) {
+          nodes.unlink(node);
+          nodes.giveBack(node);
+        }
+      }
+      const before = new Map([...living].map((i) => [i, nodes.idOf(taken[i]!)]));
+      nodes.trim();
+      assert.equal(nodes.capacity < 8192, !isHighKept);
+      assert.equal(nodes.size, living.size);
+      const valid = [...ids].filter((id) => nodes.find(id) !== 0);
+      assert.deepEqual(new Set(valid), new Set(before.values()));
+      for (const [i, id] of before) {
+        assert.equal(nodes.find(id), taken[i]);
+        assert.deepEqual([nodes.payload(taken[i]!), nodes.tick(taken[i]!)], [i, i + 0.5]);
+        assert.ok(listOf(nodes, i % SLOTS).includes(taken[i]!));
+      }
+      const again = Array.from({ length: 3000 }, (_, i) => take(i));
+      assert.equal(
+        new Set([...again, ...[...living].map((i) => taken[i])]).size,
+        3000 + living.size,
+      );
+    }),
+    { numRuns: 20 },
+  );
+});

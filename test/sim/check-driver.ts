@@ -72,6 +72,12 @@ export class DriverMonitor implements Driver, Completions {
     return this.#inner.receiveAhead;
   }
 
+  trim(limit: number): void {
+    const last = Math.max(-1, ...this.#slots.keys());
+    assert.ok(last < limit && !this.#isPolling, `trim(${limit}) within poll, or with slot ${last}`);
+    this.#inner.trim(limit);
+  }
+
   get hasWork(): boolean {
     return this.#inner.hasWork;
   }
@@ -130,12 +136,11 @@ export class DriverMonitor implements Driver, Completions {
 
   trySend(slot: number, bytes: Uint8Array): number {
     const facts = this.#checkMaySend(slot, 'trySend');
-    const { byteLength } = bytes;
     this.outputs += 1;
+    const { byteLength } = bytes;
     const n = this.#inner.trySend(slot, bytes);
     facts.isPending = n === PENDING;
-    // Taken as a whole: it is pending until all of it was reported.
-    facts.gathered = byteLength;
+    facts.gathered = byteLength; // Taken as a whole: it is pending until all of it was reported.
     facts.isWhole = true;
     assert.ok(n <= byteLength, `slot ${slot}: trySend sent ${n} of ${byteLength} bytes`);
     return n;

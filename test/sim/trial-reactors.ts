@@ -142,6 +142,7 @@ export class TrialReactors {
       handler,
       stats: ReactorStats.create(),
       guardMemory: false,
+      trimMin: 4,
       peers: { count: 1, write: () => 'closed', post: () => false },
       inbox,
       onTurn: () => {},

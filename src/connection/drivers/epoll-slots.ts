@@ -3,6 +3,7 @@
  * and the epoll registrations kept in line with them. Used by epoll.ts alone.
  */
 
+import { Columns } from '../../base/columns.js';
 import type { Kernel } from '../../base/kernel.js';
 import {
   EPOLL_CTL_ADD,
@@ -32,12 +33,14 @@ export const FAILED = 32;
 export const WAKE = -1;
 
 export class EpollSlots {
-  readonly fds: Int32Array;
+  fds!: Int32Array;
+  /** These stay: events of former uses may still come. */
   readonly generations: Int32Array;
-  readonly kinds: Uint8Array;
-  readonly flags: Uint8Array;
+  kinds!: Uint8Array;
+  flags!: Uint8Array;
   /** The mask each slot is registered with. */
-  readonly #masks: Uint8Array;
+  #masks!: Uint8Array;
+  readonly #capacity: number;
   readonly #kernel: Kernel;
   readonly #epfd: number;
   readonly #counters: DriverCounters;
@@ -46,11 +49,18 @@ export class EpollSlots {
     this.#kernel = kernel;
     this.#epfd = epfd;
     this.#counters = counters;
-    this.fds = new Int32Array(capacity);
+    this.#capacity = capacity;
     this.generations = new Int32Array(capacity);
-    this.kinds = new Uint8Array(capacity);
-    this.flags = new Uint8Array(capacity);
-    this.#masks = new Uint8Array(capacity);
+    this.trim(0);
+  }
+
+  /** Makes new columns, which hold the first slots only; see Driver.trim. */
+  trim(limit: number): void {
+    const columns = new Columns(this.#capacity, 7);
+    this.fds = columns.cut(Int32Array, this.fds, limit);
+    this.kinds = columns.cut(Uint8Array, this.kinds, limit);
+    this.flags = columns.cut(Uint8Array, this.flags, limit);
+    this.#masks = columns.cut(Uint8Array, this.#masks, limit);
   }
 
   /** Starts a use of a slot. */

@@ -49,10 +49,6 @@ export class EpollDriver implements Driver {
   readonly #slots: s.EpollSlots;
   readonly #connects: EpollConnects;
   readonly #listeners: EpollListeners;
-  readonly #fds: Int32Array;
-  readonly #generations: Int32Array;
-  readonly #kinds: Uint8Array;
-  readonly #flags: Uint8Array;
   readonly #events: Region;
   readonly #eventWords: Int32Array;
   readonly #receiveRegion: Region;
@@ -77,10 +73,6 @@ export class EpollDriver implements Driver {
       this.counters,
       options.acceptBudget,
     );
-    this.#fds = this.#slots.fds;
-    this.#generations = this.#slots.generations;
-    this.#kinds = this.#slots.kinds;
-    this.#flags = this.#slots.flags;
     this.#events = takeRegion(kernel, options.batch * EPOLL_EVENT_SIZE);
     const { buffer, byteOffset, byteLength } = this.#events.bytes;
     this.#eventWords = new Int32Array(buffer, byteOffset, byteLength / 4);
@@ -94,6 +86,10 @@ export class EpollDriver implements Driver {
       expectSuccess(wakeDescriptor < 0 ? 'eventfd' : 'epoll_ctl', n);
     }
     this.wakeDescriptor = wakeDescriptor;
+  }
+
+  trim(limit: number): void {
+    this.#slots.trim(limit);
   }
 
   get hasWork(): boolean {
@@ -115,7 +111,7 @@ export class EpollDriver implements Driver {
   }
 
   accept(slot: number): void {
-    if (this.#kinds[slot] === s.LISTENER) {
+    if (this.#slots.kinds[slot] === s.LISTENER) {
       this.#listeners.start(slot);
     }
   }
@@ -125,8 +121,8 @@ export class EpollDriver implements Driver {
   }
 
   receive(slot: number): void {
-    if (this.#kinds[slot] === s.STREAM) {
-      this.#flags[slot] |= s.RECEIVING;
+    if (this.#slots.kinds[slot] === s.STREAM) {
+      this.#slots.flags[slot] |= s.RECEIVING;
       const n = this.#slots.sync(slot);
       if (n < 0) {
         this.#fail(slot, -n);
@@ -139,27 +135,27 @@ export class EpollDriver implements Driver {
   }
 
   trySend(slot: number, bytes: Uint8Array): number {
-    if (this.#kinds[slot] !== s.STREAM) {
-      return this.#kinds[slot] === s.CONNECTING ? 0 : -EBADF;
+    if (this.#slots.kinds[slot] !== s.STREAM) {
+      return this.#slots.kinds[slot] === s.CONNECTING ? 0 : -EBADF;
     }
     this.counters.calls += 1;
     // What was just received is often what is sent: its address is known, and need not be looked up (measured).
     const n =
       bytes === this.#borrowed
-        ? this.#kernel.sendAt(this.#fds[slot], this.#receiveRegion.address, bytes.byteLength)
-        : this.#kernel.send(this.#fds[slot], bytes);
+        ? this.#kernel.sendAt(this.#slots.fds[slot], this.#receiveRegion.address, bytes.byteLength)
+        : this.#kernel.send(this.#slots.fds[slot], bytes);
     return n < 0 && wouldBlock(n) ? 0 : n;
   }
 
   send(slot: number): number {
-    if (this.#kinds[slot] !== s.STREAM) {
+    if (this.#slots.kinds[slot] !== s.STREAM) {
       return -EBADF;
     }
     const n = this.#sendGathered(slot);
     if (n !== 0) {
       return n;
     }
-    this.#flags[slot] |= s.SENDING;
+    this.#slots.flags[slot] |= s.SENDING;
     const m = this.#slots.sync(slot);
     return m < 0 ? m : PENDING;
   }
@@ -170,8 +166,8 @@ export class EpollDriver implements Driver {
 
   shutdown(slot: number): number {
     this.counters.calls += 1;
-    return this.#kinds[slot] === s.STREAM
-      ? this.#kernel.shutdown(this.#fds[slot], linux.SHUT_WR)
+    return this.#slots.kinds[slot] === s.STREAM
+      ? this.#kernel.shutdown(this.#slots.fds[slot], linux.SHUT_WR)
       : -EBADF;
   }
 
@@ -179,8 +175,8 @@ export class EpollDriver implements Driver {
     if (!this.#slots.isOpen(slot)) {
       return;
     }
-    const fd = this.#fds[slot];
-    if (abort && this.#kinds[slot] !== s.LISTENER) {
+    const fd = this.#slots.fds[slot];
+    if (abort && this.#slots.kinds[slot] !== s.LISTENER) {
       this.counters.calls += 1;
       this.#kernel.setSocketOption(fd, linux.SOL_SOCKET, linux.SO_LINGER, LINGER_RESET);
     }
@@ -192,22 +188,22 @@ export class EpollDriver implements Driver {
 
   setOption(slot: number, level: number, name: number, value: Uint8Array): number {
     this.counters.calls += 1;
-    return this.#kernel.setSocketOption(this.#fds[slot], level, name, value);
+    return this.#kernel.setSocketOption(this.#slots.fds[slot], level, name, value);
   }
 
   getOption(slot: number, level: number, name: number, value: Uint8Array): number {
     this.counters.calls += 1;
-    return this.#kernel.getSocketOption(this.#fds[slot], level, name, value);
+    return this.#kernel.getSocketOption(this.#slots.fds[slot], level, name, value);
   }
 
   localAddress(slot: number, sockaddr: Uint8Array): number {
     this.counters.calls += 1;
-    return this.#kernel.getSocketName(this.#fds[slot], sockaddr);
+    return this.#kernel.getSocketName(this.#slots.fds[slot], sockaddr);
   }
 
   peerAddress(slot: number, sockaddr: Uint8Array): number {
     this.counters.calls += 1;
-    return this.#kernel.getPeerName(this.#fds[slot], sockaddr);
+    return this.#kernel.getPeerName(this.#slots.fds[slot], sockaddr);
   }
 
   discard(fd: number): void {
@@ -231,7 +227,7 @@ export class EpollDriver implements Driver {
         this.counters.calls += 1;
         this.#kernel.drain(this.wakeDescriptor);
         this.#completions.woken();
-      } else if (this.#generations[slot] === words[at + DATA_WORD + 1]) {
+      } else if (this.#slots.generations[slot] === words[at + DATA_WORD + 1]) {
         this.#dispatch(slot, words[at]);
       } else {
         this.counters.staleEvents += 1;
@@ -263,7 +259,7 @@ export class EpollDriver implements Driver {
   }
 
   #dispatch(slot: number, events: number): void {
-    const kind = this.#kinds[slot];
+    const kind = this.#slots.kinds[slot];
     if (kind === s.STREAM) {
       this.#onStream(slot, events);
     } else if (kind === s.LISTENER) {
@@ -276,34 +272,37 @@ export class EpollDriver implements Driver {
   }
 
   #onStream(slot: number, events: number): void {
-    const generation = this.#generations[slot];
+    const generation = this.#slots.generations[slot];
     if (
       (events & (linux.EPOLLOUT | linux.EPOLLERR | linux.EPOLLHUP)) !== 0 &&
-      (this.#flags[slot] & s.SENDING) !== 0
+      (this.#slots.flags[slot] & s.SENDING) !== 0
     ) {
       this.#onWritable(slot);
-      if (this.#generations[slot] !== generation || (this.#flags[slot] & s.FAILED) !== 0) {
+      if (
+        this.#slots.generations[slot] !== generation ||
+        (this.#slots.flags[slot] & s.FAILED) !== 0
+      ) {
         return;
       }
     }
     if ((events & (linux.EPOLLIN | linux.EPOLLERR | linux.EPOLLHUP)) === 0) {
       return;
     }
-    if ((this.#flags[slot] & (s.RECEIVING | s.ENDED)) === s.RECEIVING) {
+    if ((this.#slots.flags[slot] & (s.RECEIVING | s.ENDED)) === s.RECEIVING) {
       this.#onReadable(slot, generation);
       if (
         (events & (linux.EPOLLERR | linux.EPOLLHUP)) === 0 ||
-        this.#generations[slot] !== generation
+        this.#slots.generations[slot] !== generation
       ) {
         return;
       }
-      if ((this.#flags[slot] & (s.RECEIVING | s.ENDED)) === s.RECEIVING) {
+      if ((this.#slots.flags[slot] & (s.RECEIVING | s.ENDED)) === s.RECEIVING) {
         return;
       }
     }
     if (
       (events & (linux.EPOLLERR | linux.EPOLLHUP)) !== 0 &&
-      (this.#flags[slot] & s.FAILED) === 0
+      (this.#slots.flags[slot] & s.FAILED) === 0
     ) {
       this.#onHangup(slot, (events & linux.EPOLLERR) !== 0);
     }
@@ -315,7 +314,7 @@ export class EpollDriver implements Driver {
    */
   #onHangup(slot: number, isError: boolean): void {
     if (isError) {
-      const code = takeError(this.#kernel, this.#fds[slot], this.counters);
+      const code = takeError(this.#kernel, this.#slots.fds[slot], this.counters);
       this.#fail(slot, code === 0 ? ECONNRESET : code);
     } else {
       this.#slots.unregister(slot);
@@ -323,7 +322,7 @@ export class EpollDriver implements Driver {
   }
 
   #onReadable(slot: number, generation: number): void {
-    const fd = this.#fds[slot];
+    const fd = this.#slots.fds[slot];
     const capacity = this.#options.receiveBytes;
     let budget = this.#options.receiveBudget;
     do {
@@ -337,7 +336,7 @@ export class EpollDriver implements Driver {
         }
         budget -= n;
       } else if (n === 0) {
-        this.#flags[slot] |= s.ENDED;
+        this.#slots.flags[slot] |= s.ENDED;
         this.#slots.sync(slot);
         this.#completions.receiveEnded(slot);
         return;
@@ -349,19 +348,19 @@ export class EpollDriver implements Driver {
       }
     } while (
       budget > 0 &&
-      this.#generations[slot] === generation &&
-      (this.#flags[slot] & s.RECEIVING) !== 0
+      this.#slots.generations[slot] === generation &&
+      (this.#slots.flags[slot] & s.RECEIVING) !== 0
     );
   }
 
   #onWritable(slot: number): void {
     const n = this.#sendGathered(slot);
     if (n > 0) {
-      this.#flags[slot] &= ~s.SENDING;
-      const generation = this.#generations[slot];
+      this.#slots.flags[slot] &= ~s.SENDING;
+      const generation = this.#slots.generations[slot];
       this.#completions.sent(slot, n);
       // Only now, since `sent` often asks for the next send at once: two epoll_ctl calls saved.
-      if (this.#generations[slot] === generation) {
+      if (this.#slots.generations[slot] === generation) {
         this.#slots.sync(slot);
       }
     } else if (n < 0) {
@@ -379,21 +378,21 @@ export class EpollDriver implements Driver {
       return -EFAULT;
     }
     this.counters.calls += 1;
-    const n = vector.send(this.#fds[slot]);
+    const n = vector.send(this.#slots.fds[slot]);
     return n < 0 && wouldBlock(n) ? 0 : n;
   }
 
   #reportClosed(): number {
     const list = this.#closing.splice(0);
     for (const slot of list) {
-      this.#kinds[slot] = s.FREE;
+      this.#slots.kinds[slot] = s.FREE;
       this.#completions.closed(slot);
     }
     return list.length;
   }
 
   #fail(slot: number, code: number): void {
-    this.#flags[slot] = (this.#flags[slot] & s.REGISTERED) | s.FAILED;
+    this.#slots.flags[slot] = (this.#slots.flags[slot] & s.REGISTERED) | s.FAILED;
     this.#slots.unregister(slot);
     this.#completions.failed(slot, code);
   }

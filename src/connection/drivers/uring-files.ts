@@ -39,8 +39,6 @@ export class UringFiles {
   readonly #slots: s.UringSlots;
   readonly #options: UringOptions;
   readonly #eventfd: number;
-  /** The ring of each slot; only with direct descriptors. */
-  readonly #unitOf: Uint16Array;
 
   constructor(shared: UringShared, options: UringOptions, eventfd: number) {
     this.#shared = shared;
@@ -48,7 +46,6 @@ export class UringFiles {
     this.#slots = shared.slots;
     this.#options = options;
     this.#eventfd = eventfd;
-    this.#unitOf = new Uint16Array(this.isDirect ? options.slots : 0);
     this.#addUnit();
   }
 
@@ -106,7 +103,7 @@ export class UringFiles {
   }
 
   unitOf(slot: number): UringUnit {
-    return this.units.length === 1 ? this.units[0] : this.units[this.#unitOf[slot]];
+    return this.units.length === 1 ? this.units[0] : this.units[this.#slots.rings[slot]];
   }
 
   /** Starts a use of a slot. */
@@ -114,11 +111,11 @@ export class UringFiles {
     if (fd < DIRECT_BASE) {
       this.#slots.begin(slot, fd, kind, 0);
       if (this.isDirect) {
-        this.#unitOf[slot] = 0;
+        this.#slots.rings[slot] = 0;
       }
     } else {
       this.#slots.begin(slot, fd & PLACE_MASK, kind, s.DIRECT);
-      this.#unitOf[slot] = (fd - DIRECT_BASE) >> 16;
+      this.#slots.rings[slot] = (fd - DIRECT_BASE) >> 16;
     }
   }
 

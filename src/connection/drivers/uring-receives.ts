@@ -27,9 +27,7 @@ export interface ReceiveParts {
 
 export class UringReceives {
   readonly #shared: UringShared;
-  readonly #kinds: Uint8Array;
-  readonly #flags: Uint16Array;
-  readonly #underWay: Uint8Array;
+  readonly #slots: s.UringSlots;
   readonly #files: UringFiles;
   readonly #sender: UringSender;
   readonly #fail: (slot: number, code: number) => void;
@@ -39,9 +37,7 @@ export class UringReceives {
 
   constructor(shared: UringShared, parts: ReceiveParts, isMultishot: boolean) {
     this.#shared = shared;
-    this.#kinds = shared.slots.kinds;
-    this.#flags = shared.slots.flags;
-    this.#underWay = shared.slots.underWay;
+    this.#slots = shared.slots;
     this.#files = parts.files;
     this.#sender = parts.sender;
     this.#fail = parts.fail;
@@ -54,21 +50,21 @@ export class UringReceives {
   }
 
   start(slot: number): void {
-    if (this.#kinds[slot] === s.STREAM) {
-      this.#flags[slot] |= s.RECEIVING;
+    if (this.#slots.kinds[slot] === s.STREAM) {
+      this.#slots.flags[slot] |= s.RECEIVING;
       this.#arm(slot);
     }
   }
 
   /** What the kernel has taken already still comes, see `receiveAhead`. */
   stop(slot: number): void {
-    const flags = this.#flags[slot];
-    if (this.#kinds[slot] !== s.STREAM) {
+    const flags = this.#slots.flags[slot];
+    if (this.#slots.kinds[slot] !== s.STREAM) {
       return;
     }
-    this.#flags[slot] = (flags & ~s.RECEIVING) | s.CAREFUL;
+    this.#slots.flags[slot] = (flags & ~s.RECEIVING) | s.CAREFUL;
     if ((flags & (s.ARMED | s.CANCELLING)) === s.ARMED) {
-      this.#flags[slot] |= s.CANCELLING;
+      this.#slots.flags[slot] |= s.CANCELLING;
       this.#files.cancel(slot, s.TAG_RECEIVE);
     }
     this.#guard(slot);
@@ -77,8 +73,8 @@ export class UringReceives {
   /** A receive has bytes, or has ended, or both. A closing slot is left to the driver. */
   onCompletion(unit: UringUnit, slot: number, result: number, flags: number): void {
     if ((flags & uring.CQE_F_MORE) === 0) {
-      this.#flags[slot] &= ~(s.ARMED | s.CANCELLING);
-      this.#underWay[slot] -= 1;
+      this.#slots.flags[slot] &= ~(s.ARMED | s.CANCELLING);
+      this.#slots.underWay[slot] -= 1;
     }
     if (result > 0) {
       const { buffers } = unit;
@@ -86,9 +82,9 @@ export class UringReceives {
       if (result * 2 >= buffers.size) {
         this.#slowDown(slot, flags);
       } else if (result * 16 < buffers.size) {
-        this.#flags[slot] &= ~s.BULK;
+        this.#slots.flags[slot] &= ~s.BULK;
       }
-      if (this.#kinds[slot] === s.STREAM && (this.#flags[slot] & s.FAILED) === 0) {
+      if (this.#slots.kinds[slot] === s.STREAM && (this.#slots.flags[slot] & s.FAILED) === 0) {
         const view = buffers.view(start, result);
         this.#sender.borrow(unit, view, start);
         this.#shared.completions.received(slot, view);
@@ -96,7 +92,7 @@ export class UringReceives {
       }
     } else {
       unit.buffers.drop(flags);
-      if (this.#kinds[slot] === s.STREAM && (this.#flags[slot] & s.FAILED) === 0) {
+      if (this.#slots.kinds[slot] === s.STREAM && (this.#slots.flags[slot] & s.FAILED) === 0) {
         this.#onNothing(unit, slot, result);
       }
     }
@@ -107,10 +103,10 @@ export class UringReceives {
 
   /** From a firehose one receive at a time. */
   #slowDown(slot: number, flags: number): void {
-    this.#flags[slot] |= s.BULK;
-    const isArmed = (this.#flags[slot] & (s.ARMED | s.CANCELLING)) === s.ARMED;
-    if ((flags & uring.CQE_F_MORE) !== 0 && isArmed && this.#kinds[slot] === s.STREAM) {
-      this.#flags[slot] |= s.CANCELLING;
+    this.#slots.flags[slot] |= s.BULK;
+    const isArmed = (this.#slots.flags[slot] & (s.ARMED | s.CANCELLING)) === s.ARMED;
+    if ((flags & uring.CQE_F_MORE) !== 0 && isArmed && this.#slots.kinds[slot] === s.STREAM) {
+      this.#slots.flags[slot] |= s.CANCELLING;
       this.#files.cancel(slot, s.TAG_RECEIVE);
     }
   }
@@ -118,11 +114,11 @@ export class UringReceives {
   /** A receive ended without bytes: at the end of the stream, for want of buffers, or by an error. */
   #onNothing(unit: UringUnit, slot: number, result: number): void {
     if (result === 0) {
-      this.#flags[slot] |= s.ENDED;
+      this.#slots.flags[slot] |= s.ENDED;
       this.#guard(slot);
       this.#shared.completions.receiveEnded(slot);
     } else if (result === -ENOBUFS) {
-      this.#flags[slot] |= s.STARVED;
+      this.#slots.flags[slot] |= s.STARVED;
       unit.starved.push(slot);
     } else if (result !== -ECANCELED && result !== -EAGAIN && result !== -EINTR) {
       this.#fail(slot, -result);
@@ -130,13 +126,13 @@ export class UringReceives {
   }
 
   #arm(slot: number): void {
-    const flags = this.#flags[slot];
+    const flags = this.#slots.flags[slot];
     const mask = s.RECEIVING | s.ARMED | s.ENDED | s.FAILED | s.STARVED;
-    if (this.#kinds[slot] !== s.STREAM || (flags & mask) !== s.RECEIVING) {
+    if (this.#slots.kinds[slot] !== s.STREAM || (flags & mask) !== s.RECEIVING) {
       return;
     }
-    this.#flags[slot] |= s.ARMED;
-    this.#underWay[slot] += 1;
+    this.#slots.flags[slot] |= s.ARMED;
+    this.#slots.underWay[slot] += 1;
     const head = (flags & (s.CAREFUL | s.BULK)) !== 0 ? RECEIVE : this.#head;
     this.#files.push(slot, head, 0, 0, 0, 0, s.TAG_RECEIVE);
   }
@@ -149,14 +145,14 @@ export class UringReceives {
     const list = unit.starved;
     unit.starved = [];
     for (const slot of list) {
-      this.#flags[slot] &= ~s.STARVED;
+      this.#slots.flags[slot] &= ~s.STARVED;
       this.#arm(slot);
     }
   }
 
   #guard(slot: number): void {
-    if ((this.#flags[slot] & (s.GUARDED | s.GUARD_LISTED)) === 0) {
-      this.#flags[slot] |= s.GUARD_LISTED;
+    if ((this.#slots.flags[slot] & (s.GUARDED | s.GUARD_LISTED)) === 0) {
+      this.#slots.flags[slot] |= s.GUARD_LISTED;
       this.#guards.push(slot);
     }
   }
@@ -165,16 +161,16 @@ export class UringReceives {
     const list = this.#guards;
     this.#guards = [];
     for (const slot of list) {
-      this.#flags[slot] &= ~s.GUARD_LISTED;
-      const flags = this.#flags[slot];
+      this.#slots.flags[slot] &= ~s.GUARD_LISTED;
+      const flags = this.#slots.flags[slot];
       const isReceiving = (flags & (s.RECEIVING | s.ENDED)) === s.RECEIVING;
       if (
-        this.#kinds[slot] === s.STREAM &&
+        this.#slots.kinds[slot] === s.STREAM &&
         !isReceiving &&
         (flags & (s.GUARDED | s.FAILED)) === 0
       ) {
-        this.#flags[slot] |= s.GUARDED;
-        this.#underWay[slot] += 1;
+        this.#slots.flags[slot] |= s.GUARDED;
+        this.#slots.underWay[slot] += 1;
         // No events: errors and hang-ups are always reported, and so is a FIN, which is why one report is not enough.
         this.#files.push(slot, uring.OP_POLL_ADD, 0, 0, uring.POLL_ADD_MULTI, 0, s.TAG_GUARD);
       }
@@ -183,10 +179,13 @@ export class UringReceives {
 
   onGuard(slot: number, result: number, flags: number): void {
     if ((flags & uring.CQE_F_MORE) === 0) {
-      this.#flags[slot] &= ~s.GUARDED;
-      this.#underWay[slot] -= 1;
+      this.#slots.flags[slot] &= ~s.GUARDED;
+      this.#slots.underWay[slot] -= 1;
     }
-    if (this.#kinds[slot] !== s.STREAM || (this.#flags[slot] & (s.FAILED | s.ARMED)) !== 0) {
+    if (
+      this.#slots.kinds[slot] !== s.STREAM ||
+      (this.#slots.flags[slot] & (s.FAILED | s.ARMED)) !== 0
+    ) {
       return;
     }
     // A mere hang-up waits for `receive`.

@@ -6,6 +6,8 @@
  * for a former use, and so there is no generation here.
  */
 
+import { Columns } from '../../base/columns.js';
+
 /** What a slot is. */
 export const FREE = 0;
 export const STREAM = 1;
@@ -62,17 +64,28 @@ export const TAG_COMMAND = 9;
 export const TAG_CANCEL = 10;
 
 export class UringSlots {
-  readonly fds: Int32Array;
-  readonly kinds: Uint8Array;
-  readonly flags: Uint16Array;
+  fds!: Int32Array;
+  kinds!: Uint8Array;
+  flags!: Uint16Array;
+  /** Index of the slot's ring, where there are several. */
+  rings!: Uint16Array;
   /** Submissions that have not completed for good. */
-  readonly underWay: Uint8Array;
+  underWay!: Uint8Array;
+  readonly #capacity: number;
 
   constructor(capacity: number) {
-    this.fds = new Int32Array(capacity);
-    this.kinds = new Uint8Array(capacity);
-    this.flags = new Uint16Array(capacity);
-    this.underWay = new Uint8Array(capacity);
+    this.#capacity = capacity;
+    this.trim(0);
+  }
+
+  /** Makes new columns, which hold the first slots only; see Driver.trim. */
+  trim(limit: number): void {
+    const columns = new Columns(this.#capacity, 10);
+    this.fds = columns.cut(Int32Array, this.fds, limit);
+    this.flags = columns.cut(Uint16Array, this.flags, limit);
+    this.rings = columns.cut(Uint16Array, this.rings, limit);
+    this.kinds = columns.cut(Uint8Array, this.kinds, limit);
+    this.underWay = columns.cut(Uint8Array, this.underWay, limit);
   }
 
   /** Starts a use of a slot. */

@@ -49,10 +49,6 @@ export class UringDriver implements Driver {
   readonly #completions: Completions;
   readonly #options: UringOptions;
   readonly #slots: s.UringSlots;
-  readonly #fds: Int32Array;
-  readonly #kinds: Uint8Array;
-  readonly #flags: Uint16Array;
-  readonly #underWay: Uint8Array;
   readonly #files: UringFiles;
   readonly #accepts: UringAccepts;
   readonly #connects: UringConnects;
@@ -69,10 +65,6 @@ export class UringDriver implements Driver {
     this.#completions = completions;
     this.#options = options;
     this.#slots = new s.UringSlots(options.slots);
-    this.#fds = this.#slots.fds;
-    this.#kinds = this.#slots.kinds;
-    this.#flags = this.#slots.flags;
-    this.#underWay = this.#slots.underWay;
     this.#doorbell = new UringDoorbell(kernel, options.wakeDescriptor);
     this.wakeDescriptor = this.#doorbell.wakeDescriptor;
     this.doorbellDescriptor = this.#doorbell.descriptor;
@@ -95,6 +87,10 @@ export class UringDriver implements Driver {
     this.#armWake();
     this.#files.first.queue.flush();
     this.rest();
+  }
+
+  trim(limit: number): void {
+    this.#slots.trim(limit);
   }
 
   get hasWork(): boolean {
@@ -140,14 +136,14 @@ export class UringDriver implements Driver {
   }
 
   trySend(slot: number, bytes: Uint8Array): number {
-    if (this.#kinds[slot] !== s.STREAM) {
-      return this.#kinds[slot] === s.CONNECTING ? 0 : -EBADF;
+    if (this.#slots.kinds[slot] !== s.STREAM) {
+      return this.#slots.kinds[slot] === s.CONNECTING ? 0 : -EBADF;
     }
     return this.#sender.tryBytes(slot, bytes);
   }
 
   send(slot: number): number {
-    return this.#kinds[slot] === s.STREAM ? this.#sender.start(slot) : -EBADF;
+    return this.#slots.kinds[slot] === s.STREAM ? this.#sender.start(slot) : -EBADF;
   }
 
   finishSend(slot: number): number {
@@ -155,23 +151,23 @@ export class UringDriver implements Driver {
   }
 
   shutdown(slot: number): number {
-    return this.#kinds[slot] === s.STREAM ? this.#files.shutdown(slot) : -EBADF;
+    return this.#slots.kinds[slot] === s.STREAM ? this.#files.shutdown(slot) : -EBADF;
   }
 
   close(slot: number, abort: boolean): void {
     if (!this.#slots.isOpen(slot)) {
       return;
     }
-    const isListener = this.#kinds[slot] === s.LISTENER;
+    const isListener = this.#slots.kinds[slot] === s.LISTENER;
     if (abort && !isListener) {
       this.setOption(slot, linux.SOL_SOCKET, linux.SO_LINGER, LINGER_RESET);
     }
     if (isListener) {
       this.#accepts.end(slot);
     }
-    this.#kinds[slot] = s.CLOSING;
+    this.#slots.kinds[slot] = s.CLOSING;
     this.#sender.abandon(slot);
-    if (this.#underWay[slot] > 0) {
+    if (this.#slots.underWay[slot] > 0) {
       this.#files.cancelAll(slot);
     } else if (this.#files.close(slot)) {
       this.#closing.push(slot);
@@ -260,7 +256,7 @@ export class UringDriver implements Driver {
         if ((tag & 0xff) === s.TAG_RECEIVE) {
           bytesLeft -= result > 0 ? result : 0;
           this.#receives.onCompletion(unit, words[at], result, words[at + 3]);
-          if (this.#kinds[words[at]] === s.CLOSING) {
+          if (this.#slots.kinds[words[at]] === s.CLOSING) {
             this.#settle(words[at]);
           }
         } else {
@@ -289,20 +285,20 @@ export class UringDriver implements Driver {
         this.#sender.onRoom(slot, result, flags);
         break;
       case s.TAG_CANCEL:
-        this.#underWay[slot] -= 1;
+        this.#slots.underWay[slot] -= 1;
         break;
       case s.TAG_ACCEPT:
         this.#accepts.onCompletion(slot, tag >>> 8, result, flags);
         break;
       case s.TAG_CONNECT:
-        this.#underWay[slot] -= 1;
+        this.#slots.underWay[slot] -= 1;
         this.#connects.onEvent(slot);
         break;
       case s.TAG_GUARD:
         this.#receives.onGuard(slot, result, flags);
         break;
       case s.TAG_CLOSE:
-        this.#underWay[slot] -= 1;
+        this.#slots.underWay[slot] -= 1;
         this.#files.closed(slot);
         this.#finish(slot);
         return;
@@ -312,7 +308,7 @@ export class UringDriver implements Driver {
       default:
         return;
     }
-    if (this.#kinds[slot] === s.CLOSING) {
+    if (this.#slots.kinds[slot] === s.CLOSING) {
       this.#settle(slot);
     }
   }
@@ -320,13 +316,13 @@ export class UringDriver implements Driver {
   /** Of a closing slot, something has completed: with the last, the descriptor is closed. */
   #settle(slot: number): void {
     // The descriptor is -1 if a hook closed the slot a moment ago, with nothing under way: it is in the list.
-    if (this.#underWay[slot] === 0 && this.#fds[slot] >= 0 && this.#files.close(slot)) {
+    if (this.#slots.underWay[slot] === 0 && this.#slots.fds[slot] >= 0 && this.#files.close(slot)) {
       this.#finish(slot);
     }
   }
 
   #finish(slot: number): void {
-    this.#kinds[slot] = s.FREE;
+    this.#slots.kinds[slot] = s.FREE;
     this.#completions.closed(slot);
   }
 
@@ -358,8 +354,8 @@ export class UringDriver implements Driver {
   }
 
   #fail(slot: number, code: number): void {
-    if (this.#kinds[slot] === s.STREAM && (this.#flags[slot] & s.FAILED) === 0) {
-      this.#flags[slot] |= s.FAILED;
+    if (this.#slots.kinds[slot] === s.STREAM && (this.#slots.flags[slot] & s.FAILED) === 0) {
+      this.#slots.flags[slot] |= s.FAILED;
       this.#completions.failed(slot, code);
     }
   }
