@@ -126,14 +126,26 @@ export class Mailbox {
 
   // Producers: any thread.
 
-  /** Appends a message. False when the mailbox is full, which is counted, or closed. Then ask `needsSignal`. */
-  push(kind: number, a: number, b: number, c: number, d: number, e: number, f: number): boolean {
+  /**
+   * Appends a message. False when the mailbox is full, which is counted, or closed. Then ask `needsSignal`. With a
+   * `reserve`, that much room is left for those who push without one.
+   */
+  push(
+    kind: number,
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+    e: number,
+    f: number,
+    reserve = 0,
+  ): boolean {
     const words = this.#words;
     let position = this.#nextPosition();
     if (Atomics.load(words, CELLS + (position & this.#cellMask)) === CLOSED) {
       return false;
     }
-    const node = this.#takeNode();
+    const node = this.#takeNode(reserve);
     if (node < 0) {
       Atomics.add(words, REFUSED, 1);
       return false;
@@ -289,12 +301,12 @@ export class Mailbox {
     }
   }
 
-  /** A node for the caller alone, or -1 when there is none. */
-  #takeNode(): number {
+  /** A node for the caller alone, or -1 when there are no more than `reserve`. */
+  #takeNode(reserve: number): number {
     const words = this.#words;
     for (;;) {
       const taken = Atomics.load(words, FREE_TAKEN);
-      if (taken === Atomics.load(words, FREE_GIVEN)) {
+      if (((Atomics.load(words, FREE_GIVEN) - taken) | 0) <= reserve) {
         return -1;
       }
       // The consumer overwrites this word only after the node was taken, and then the exchange fails.

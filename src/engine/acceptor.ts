@@ -139,21 +139,32 @@ export class Acceptor {
       const isUnix = listener.socket.family === AF_UNIX;
       hash = n < 0 || isUnix ? Math.imul(fd, 0x9e3779b1) >>> 0 : hashAddress(this.#peer, n);
     }
-    const index = this.#balancer.pick(fd, hash);
-    if (index < 0) {
+    const picked = this.#balancer.pick(fd, hash);
+    if (picked < 0) {
       return false;
     }
-    registry.transfer(fd, index + 1);
-    if (!office.box(index).sendDescriptor(fd, listener.socket.family)) {
-      registry.transfer(fd, MAIN_OWNER);
-      this.reactor.stats.add(Counter.refusedMailboxFull, 1);
-      return false;
+    for (let i = 0; i < office.count; i += 1) {
+      const index = (picked + i) % office.count;
+      // A mailbox that is full, so that the next best has to do, is rare: letters of others leave room in it.
+      if ((i === 0 || this.#hasRoom(index)) && this.#hand(fd, index, listener.socket.family)) {
+        if (!settings.reactor.refuseWhenMax) {
+          this.#waitForPlace();
+        }
+        return true;
+      }
     }
-    this.#loads.hand(index);
-    if (!settings.reactor.refuseWhenMax) {
-      this.#waitForPlace();
+    registry.transfer(fd, MAIN_OWNER);
+    this.reactor.stats.add(Counter.refusedMailboxFull, 1);
+    return false;
+  }
+
+  #hand(fd: number, index: number, family: number): boolean {
+    this.#options.registry.transfer(fd, index + 1);
+    const isHanded = this.#options.office.box(index).sendDescriptor(fd, family);
+    if (isHanded) {
+      this.#loads.hand(index);
     }
-    return true;
+    return isHanded;
   }
 
   /** With `whenConnectionsMax: 'wait'`: leaves new connections in the backlog until some reactor has room. */

@@ -27,6 +27,8 @@ export function addressFrom(low: number, high: number): number {
 export class Postbox {
   readonly #kernel: Kernel;
   readonly #mailbox: Mailbox;
+  /** Letters for which writes and messages leave room: a flood of them must not turn new connections away. */
+  readonly #reserve: number;
   readonly #wakeDescriptor: number;
   /** Bytes under way, shared by all senders: one cell. */
   readonly #pending: Int32Array;
@@ -34,6 +36,7 @@ export class Postbox {
   constructor(kernel: Kernel, mailbox: Mailbox, wakeDescriptor: number, pending: Int32Array) {
     this.#kernel = kernel;
     this.#mailbox = mailbox;
+    this.#reserve = mailbox.capacity >> 3;
     this.#wakeDescriptor = wakeDescriptor;
     this.#pending = pending;
   }
@@ -73,7 +76,7 @@ export class Postbox {
     Atomics.add(this.#pending, 0, byteLength);
     const low = (address % WORD) | 0;
     const high = (address / WORD) | 0;
-    const isPushed = this.#mailbox.push(kind, a, b, low, high, byteLength, 0);
+    const isPushed = this.#mailbox.push(kind, a, b, low, high, byteLength, 0, this.#reserve);
     if (!isPushed) {
       Atomics.sub(this.#pending, 0, byteLength);
       if (address !== 0) {

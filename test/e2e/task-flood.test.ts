@@ -95,6 +95,38 @@ it('one reactor of three, flooded by threads and by the other two', async () => 
   });
 });
 
+it('connections reach a reactor whose mailbox others have filled up', async () => {
+  await withServer(MODULE, 3, async (server, url) => {
+    const gate = new Int32Array(new SharedArrayBuffer(8));
+    const standing = server.execute(1, 'stand', gate);
+    try {
+      await awaitCondition(() => Atomics.load(gate, 1) === 1, 'the reactor to stand still');
+      let posted = 0;
+      while (server.post(1, Buffer.alloc(8))) {
+        posted += 1;
+        assert.ok(posted <= 1_000_000, 'the mailbox is bounded');
+      }
+      const peers = await RawPeer.connectMany(url, 12);
+      for (const peer of peers) {
+        peer.send('ping');
+      }
+      await awaitCondition(() => server.stats.totals.accepted === 12, 'the connections');
+      Atomics.store(gate, 0, 1);
+      Atomics.notify(gate, 0);
+      for (const peer of peers) {
+        assert.equal((await peer.read(4)).toString(), 'ping');
+        peer.close();
+      }
+      assert.equal(server.stats.reactors[1]!.adopted, 4);
+      assert.equal(server.stats.totals.refusedMailboxFull, 0);
+    } finally {
+      Atomics.store(gate, 0, 1);
+      Atomics.notify(gate, 0);
+      await standing;
+    }
+  });
+});
+
 it('no wake-up is lost: an idle reactor hears each single post', async () => {
   const senders = 3;
   const count = 3_000;

@@ -61,6 +61,25 @@ describe('a postbox', () => {
     finish();
   });
 
+  it('leaves room for descriptors, whatever else is sent', () => {
+    mailbox = Mailbox.create(16);
+    box = new Postbox(kernel, mailbox, wakeDescriptor, pending);
+    for (let i = 0; i < 14; i += 1) {
+      assert.equal(box.sendMessage(-1, Buffer.alloc(0)), true);
+    }
+    assert.equal(box.sendMessage(-1, Buffer.alloc(0)), false);
+    assert.equal(box.sendWrite(makeId(0, 0, 1), Buffer.from('x')), 'full');
+    assert.equal(box.sendDescriptor(77, 10), true);
+    assert.equal(box.sendDescriptor(78, 10), true);
+    assert.equal(box.sendDescriptor(79, 10), false);
+    assert.deepEqual(
+      letters().filter(([kind]) => kind === ACCEPTED),
+      [77, 78].map((fd) => [ACCEPTED, fd, 10, 0, 0, 0, 0]),
+    );
+    assert.equal(box.sendWrite(makeId(0, 0, 1), Buffer.from('x')), 'queued');
+    finish();
+  });
+
   it('copies bytes to a block of their own, and counts them as under way', () => {
     const bytes = Buffer.from('some bytes').subarray(5);
     assert.equal(box.sendWrite(makeId(3, 9, 5), bytes), 'queued');

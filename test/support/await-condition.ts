@@ -1,7 +1,7 @@
 /** Waiting for a condition instead of for a time: the guard only ends what would hang. */
 
 /** Far beyond what any condition takes, on the slowest machine. */
-const GUARD_MS = 30_000;
+const GUARD_MS = 120_000;
 /** Rounds of the event loop before the wait becomes polite to the other threads. */
 const EAGER_ROUNDS = 100;
 

@@ -43,6 +43,11 @@ export default function createHandler(): Handler {
       from.add(sender);
     },
     tasks: {
+      /** Stands still until word 0 of the gate is set; sets word 1 first. */
+      stand: (_reactor: Reactor, gate: Int32Array) => {
+        Atomics.store(gate, 1, 1);
+        Atomics.wait(gate, 0, 0);
+      },
       flood: (reactor: Reactor, task: FloodTask) =>
         new Promise<void>((resolve) => pour(reactor, task, 0, resolve)),
       report: (): FloodReport => ({
