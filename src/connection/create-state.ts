@@ -50,6 +50,8 @@ export function createState(
     readyList: [],
     starvedList: [],
     drainList: [],
+    sendingList: [],
+    sendingSince: 0,
     connectionCount: 0,
     queuedBytes: 0,
     now,

@@ -17,6 +17,8 @@ import {
 import type { ReactorState } from './reactor-state.js';
 import { nodeOf } from './timer-nodes.js';
 
+/** A write timeout may come so much later. */
+const SENDING_GRACE_MS = 10;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export type TimeoutKind = NonNullable<CloseReason['timeout']>;
@@ -140,6 +142,37 @@ export function armDeadline(state: ReactorState, slot: number): void {
     wheel.reset(id, deadline);
     state.requestTurn();
   }
+}
+
+/**
+ * A send is pending. Most asynchronous ones end within the turn, and a timer for each would cost as much as the rest:
+ * they are listed, and get theirs if they are pending for longer.
+ */
+export function noteSending(state: ReactorState, slot: number): void {
+  state.table.noteSent(slot, timeOf(state));
+  if (!state.driver.isAsynchronous) {
+    armDeadline(state, slot);
+    return;
+  }
+  if (state.sendingList.length === 0) {
+    state.sendingSince = state.now;
+  }
+  state.sendingList.push(slot);
+  state.requestTurn();
+}
+
+/** At the end of a turn: sets the timers of sends that have been pending for some time, or, before a rest, at all. */
+export function armSending(state: ReactorState, isResting: boolean): void {
+  const list = state.sendingList;
+  if (!isResting && state.now - state.sendingSince < SENDING_GRACE_MS) {
+    return;
+  }
+  for (let i = 0; i < list.length; i += 1) {
+    if ((state.table.flags[list[i]] & SENDING) !== 0) {
+      armDeadline(state, list[i]);
+    }
+  }
+  list.length = 0;
 }
 
 export function clearDeadline(state: ReactorState, slot: number): void {

@@ -49,6 +49,10 @@ export interface ReactorState {
   readyList: number[];
   /** Slots that wait for memory before they receive more. */
   starvedList: number[];
+  /** Slots with a send that was pending when it was listed, and has no timer for its write timeout yet. */
+  sendingList: number[];
+  /** When the first of them was listed. */
+  sendingSince: number;
   /** Connections that fell below their low-water mark. */
   drainList: SocketConnection[];
   connectionCount: number;

@@ -6,6 +6,7 @@
 
 import type { Reactor as ReactorFace } from '../api.js';
 import type { CompletionRouter } from './completion-router.js';
+import { armSending } from './deadlines.js';
 import { dispatchDrained, dispatchFlushes, dispatchReady } from './dispatch.js';
 import type { ReactorState } from './reactor-state.js';
 import { feedStarved } from './read-path.js';
@@ -82,6 +83,9 @@ export class Turns {
       state.readyList.length > 0 ||
       state.drainList.length > 0 ||
       state.flushList.length > 0;
+    if (state.sendingList.length > 0) {
+      armSending(state, !this.#wasBusy);
+    }
     if (!this.#wasBusy) {
       this.#trim();
     }

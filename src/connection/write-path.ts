@@ -21,7 +21,7 @@ import {
   SENDING,
   WROTE,
 } from './connection-table.js';
-import { armDeadline, noteSent, timeOf } from './deadlines.js';
+import { noteSending, noteSent, timeOf } from './deadlines.js';
 import { PENDING } from './driver.js';
 import type { LinkedBuffer } from './linked-buffer.js';
 import type { ReactorState } from './reactor-state.js';
@@ -243,8 +243,7 @@ function afterDirect(
   table.directBytes[slot] = byteLength;
   table.flags[slot] |= SENDING;
   state.queuedBytes += byteLength;
-  table.noteSent(slot, timeOf(state));
-  armDeadline(state, slot);
+  noteSending(state, slot);
   limitQueued(state, connection);
   return 'queued';
 }
@@ -292,8 +291,7 @@ export function flush(state: ReactorState, connection: SocketConnection): void {
     const n = driver.send(slot);
     if (n === PENDING) {
       table.flags[slot] |= SENDING;
-      table.noteSent(slot, timeOf(state));
-      armDeadline(state, slot);
+      noteSending(state, slot);
       return;
     }
     if (n < 0) {

@@ -27,7 +27,8 @@ import {
 
 const PAGE_BYTES = 4096;
 const WORD = 0x1_0000_0000;
-const VIEWS = 4096;
+/** For so many bytes one view is kept. */
+const BYTES_PER_VIEW = 128;
 const GROUP = 0;
 
 export class UringBuffers {
@@ -53,9 +54,9 @@ export class UringBuffers {
   readonly #isRetired: Uint8Array;
   readonly #retired: number[] = [];
   /** Views by position and length, made once: received bytes are borrowed anyway. */
-  readonly #views: (Buffer | undefined)[] = new Array<Buffer | undefined>(VIEWS);
-  readonly #viewStarts = new Int32Array(VIEWS);
-  readonly #viewLengths = new Int32Array(VIEWS);
+  readonly #views: (Buffer | undefined)[] = [];
+  readonly #viewStarts: Int32Array;
+  readonly #viewLengths: Int32Array;
 
   private constructor(kernel: Kernel, count: number, size: number, isIncremental: boolean) {
     this.#kernel = kernel;
@@ -71,6 +72,9 @@ export class UringBuffers {
     this.#filled = new Int32Array(count);
     this.#pins = new Int32Array(count);
     this.#isRetired = new Uint8Array(count);
+    const views = 2 ** Math.ceil(Math.log2((count * size) / BYTES_PER_VIEW + 1));
+    this.#viewStarts = new Int32Array(views);
+    this.#viewLengths = new Int32Array(views);
   }
 
   /** `count` (a power of two) buffers of `size` bytes for the ring `fd`, or -errno. */
@@ -144,7 +148,7 @@ export class UringBuffers {
   }
 
   view(start: number, n: number): Buffer {
-    const i = ((start >>> 4) + n * 31) & (VIEWS - 1);
+    const i = ((start >>> 4) + n * 31) & (this.#viewStarts.length - 1);
     if (this.#viewStarts[i] === start && this.#viewLengths[i] === n) {
       return this.#views[i]!;
     }

@@ -19,10 +19,11 @@ import { UringUnit } from './uring-unit.js';
 const DIRECT_BASE = 0x4000_0000;
 const PLACE_MASK = 0xffff;
 const SQ_ENTRIES = 1_024;
-/** A ring among many has its own, smaller ones: their memory counts. */
-const SHARED_SQ_ENTRIES = 256;
 const BUFFER_COUNT = 8;
+/** A ring among many has less of everything: fifty of them serve a million connections, and their memory counts. */
+const SHARED_SQ_ENTRIES = 256;
 const SHARED_BUFFER_COUNT = 4;
+const SHARED_BUFFER_BYTES = 16_384;
 
 /** What the parts of the driver have in common. */
 export interface UringShared {
@@ -69,7 +70,7 @@ export class UringFiles {
         sqEntries,
         cqEntries: sqEntries * 8,
         bufferCount: isShared ? SHARED_BUFFER_COUNT : BUFFER_COUNT,
-        bufferBytes: receiveBytes,
+        bufferBytes: isShared ? Math.min(receiveBytes, SHARED_BUFFER_BYTES) : receiveBytes,
         files: directFiles,
         eventfd: this.#eventfd,
         features,
