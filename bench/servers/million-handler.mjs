@@ -44,7 +44,8 @@ export const handler = {
     const session = connection.context;
     session.messages += 1;
     session.bytes += bytes.length;
-    session.lastMessageAt = connection.reactor.now;
+    // Whole seconds: a small integer, where a fraction would be an object of its own.
+    session.lastMessageAt = Math.trunc(connection.reactor.now / 1_000);
     // With `pause-source` it cannot be full; a hole in the echo would be worse than none.
     if (connection.write(bytes) === 'full') connection.abort();
   },

@@ -18,18 +18,22 @@
 import { createInterface } from 'node:readline';
 
 import { serve } from '../../dist/index.js';
+import { handler } from './million-handler.mjs';
 
 /** Longer than any run: the deadlines are set and moved like real ones, and never met. */
 const IDLE_TIMEOUT_MS = 3_600_000;
 
+const options = readOptions(process.argv.slice(2));
+/** One reactor needs no thread of its own, nor a second V8. */
+const isAlone = (options.reactors ?? 1) === 1;
 const server = await serve({
   listen: 'tcp://127.0.0.1:0',
-  handler: new URL('./million-handler.mjs', import.meta.url),
+  handler: isAlone ? handler : new URL('./million-handler.mjs', import.meta.url),
   idleTimeoutMs: IDLE_TIMEOUT_MS,
   allowHalfOpen: true,
   halfOpenTimeoutMs: 0,
   whenFull: 'pause-source',
-  ...readOptions(process.argv.slice(2)),
+  ...options,
 });
 const port = /:(\d+)$/.exec(server.addresses[0] ?? '')?.[1];
 process.stdout.write(`listening ${port} (${server.driver}, reactors: ${server.reactorCount})\n`);

@@ -24,15 +24,18 @@ export class SocketConnection implements Connection {
   /** Index into the reactor's tables; its complement once closed. */
   slot: number;
   readonly generation: number;
-  readonly owner: ReactorState;
   readonly profile: Profile;
   context: unknown = undefined;
 
   constructor(owner: ReactorState, slot: number, profile: Profile) {
-    this.owner = owner;
     this.slot = slot;
     this.generation = owner.table.generations[slot];
-    this.profile = profile;
+    this.profile = profile.bind(owner);
+  }
+
+  /** Not a field, which a million connections would have a million times. */
+  get owner(): ReactorState {
+    return this.profile.owner!;
   }
 
   get id(): number {

@@ -14,27 +14,24 @@ import { compileSocketOptions, encodeOption, readOption } from './socket-options
 
 type Compiled = ReturnType<typeof compileSocketOptions>;
 
-/** Accepted sockets have some of the listener's options already, which may not even be set again. */
-type Use = 'connecting' | 'accepted';
+/** Encoded once for each profile and family. */
+const compiledTcp = new WeakMap<Profile, Compiled>();
+const compiledUnix = new WeakMap<Profile, Compiled>();
 
-/** Encoded once for each profile, family and use: accepting allocates nothing for them. */
-const compiledTcp = {
-  connecting: new WeakMap<Profile, Compiled>(),
-  accepted: new WeakMap<Profile, Compiled>(),
-};
-const compiledUnix = {
-  connecting: new WeakMap<Profile, Compiled>(),
-  accepted: new WeakMap<Profile, Compiled>(),
-};
-
-/** Sets the profile's options on an accepted connection. One that the system refuses is told as a warning. */
+/**
+ * Sets the profile's options on an accepted connection, where it has not inherited them from its listener: TCP
+ * connections have, Unix ones have not. One that the system refuses is told as a warning.
+ */
 export function applyProfile(
   state: ReactorState,
   slot: number,
   profile: Profile,
   family: number,
 ): void {
-  for (const { level, name, value } of compiledFor(profile, family, 'accepted')) {
+  if (family !== AF_UNIX) {
+    return;
+  }
+  for (const { level, name, value } of compiledFor(profile, family)) {
     const n = state.driver.setOption(slot, level, name, value);
     if (n < 0) {
       state.warn(new SystemError('setsockopt', -n));
@@ -42,11 +39,11 @@ export function applyProfile(
   }
 }
 
-export function compiledFor(profile: Profile, family: number, use: Use): Compiled {
-  const known = (family === AF_UNIX ? compiledUnix : compiledTcp)[use];
+export function compiledFor(profile: Profile, family: number): Compiled {
+  const known = family === AF_UNIX ? compiledUnix : compiledTcp;
   let compiled = known.get(profile);
   if (compiled === undefined) {
-    compiled = compileSocketOptions(profile.options, family, use);
+    compiled = compileSocketOptions(profile.options, family);
     known.set(profile, compiled);
   }
   return compiled;

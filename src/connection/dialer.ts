@@ -168,7 +168,7 @@ class DialRace {
     if (fd < 0) {
       return this.#note('socket', -fd, target);
     }
-    for (const { level, name, value } of compiledFor(this.#profile, family, 'connecting')) {
+    for (const { level, name, value } of compiledFor(this.#profile, family)) {
       const n = kernel.setSocketOption(fd, level, name, value);
       if (n < 0) {
         kernel.close(fd);

@@ -18,7 +18,7 @@ import {
   SOMAXCONN,
 } from '../base/linux.js';
 import { MillraceError, SystemError } from '../errors.js';
-import { compileListenerOptions } from './socket-options.js';
+import { compileListenerOptions, compileSocketOptions } from './socket-options.js';
 
 export interface ListenSocket {
   readonly fd: number;
@@ -39,10 +39,10 @@ export function listenOn(
   options: ListenerOptions & SocketOptions,
 ): ListenSocket[] {
   if (address.kind === 'fd') {
-    return [takeOver(kernel, address.fd)];
+    return [takeOver(kernel, address.fd, options)];
   }
   if (address.kind === 'systemd') {
-    return systemdDescriptors(address.name).map((fd) => takeOver(kernel, fd));
+    return systemdDescriptors(address.name).map((fd) => takeOver(kernel, fd, options));
   }
   return [create(kernel, address, options)];
 }
@@ -118,8 +118,8 @@ function isStale(kernel: Kernel, sockaddr: Uint8Array, path: string): boolean {
   return n === -ECONNREFUSED && n !== -EAGAIN && n !== -EINPROGRESS;
 }
 
-/** An existing listening stream socket becomes ours. */
-function takeOver(kernel: Kernel, fd: number): ListenSocket {
+/** An existing listening stream socket becomes ours, with the options that its connections are to inherit. */
+function takeOver(kernel: Kernel, fd: number, options: SocketOptions): ListenSocket {
   const url = `fd://${fd}`;
   const value = new Uint8Array(4);
   expect('getsockopt', kernel.getSocketOption(fd, SOL_SOCKET, SO_TYPE, value), url);
@@ -140,6 +140,7 @@ function takeOver(kernel: Kernel, fd: number): ListenSocket {
   if (family !== AF_INET && family !== AF_INET6 && family !== AF_UNIX) {
     throw new SystemError('listen on a descriptor of an unknown family', EINVAL, url);
   }
+  setAll(kernel, fd, compileSocketOptions(options, family), url);
   return { fd, url: decodeSockaddr(name, n), family, path: undefined };
 }
 

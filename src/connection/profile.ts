@@ -6,6 +6,7 @@
 
 import type { Action, CloseReason, Connection, ConnectionOptions, Handler } from '../api.js';
 import { AF_INET } from '../base/linux.js';
+import type { ReactorState } from './reactor-state.js';
 import { compileSocketOptions } from './socket-options.js';
 
 export const WHEN_FULL_REFUSE = 0;
@@ -21,6 +22,10 @@ const WHEN_FULL: ReadonlyMap<string, number> = new Map([
 type Hook<Arguments extends unknown[]> = ((...values: Arguments) => Action | void) | undefined;
 
 export class Profile {
+  /** The reactor whose connections have this profile; set by `bind`. */
+  owner: ReactorState | undefined = undefined;
+  /** The same for other reactors of the thread. */
+  #copies: WeakMap<ReactorState, Profile> | undefined;
   readonly handler: Handler;
   readonly onOpen: Hook<[Connection]>;
   readonly onData: Hook<[Connection, Buffer]>;
@@ -78,6 +83,24 @@ export class Profile {
     }
     // Only to check them: a wrong value would throw at the first connection, in the midst of a turn.
     compileSocketOptions(options, AF_INET);
+  }
+
+  /** The profile as that of a reactor's connections, which find their reactor by it. */
+  bind(owner: ReactorState): Profile {
+    if (this.owner === owner) {
+      return this;
+    }
+    if (this.owner === undefined) {
+      this.owner = owner;
+      return this;
+    }
+    this.#copies ??= new WeakMap();
+    let copy = this.#copies.get(owner);
+    if (copy === undefined) {
+      copy = new Profile(this.handler, this.options).bind(owner);
+      this.#copies.set(owner, copy);
+    }
+    return copy;
   }
 
   /** Whether received bytes go to `connection.reader` rather than to `onData`. */

@@ -9,8 +9,8 @@
  *   sizes only.
  * - Compiled options are shared by all connections and must not be changed: applying them allocates nothing.
  *
- * Called by the listener (before bind, after listen), for each accepted connection, by the dialer before connect, and
- * by `Connection.setOption` and `getOption`. Values and limits are those of tcp(7), socket(7), ipv6(7) and
+ * Called by the listener (before bind, after listen), for each accepted Unix connection, by the dialer before connect,
+ * and by `Connection.setOption` and `getOption`. Values and limits are those of tcp(7), socket(7), ipv6(7) and
  * net/ipv4/tcp.c.
  */
 
@@ -119,16 +119,6 @@ const LISTENER_ROWS: Record<ListenerOptionName, Row> = {
 };
 
 const BEFORE_BIND = ['reuseAddress', 'reusePort', 'ipv6Only', 'fastOpenQueue'] as const;
-/**
- * A listener gets these of its connections' options as well. Accepted connections inherit the device, and the window
- * scale is settled by the receive buffer before a connection is accepted (tcp(7)).
- */
-const BEFORE_BIND_OF_CONNECTIONS = [
-  'bindToDevice',
-  'sendBufferBytes',
-  'receiveBufferBytes',
-] as const;
-
 const SOCKET_OPTION_NAMES = Object.keys(SOCKET_ROWS) as SocketOptionName[];
 
 /**
@@ -148,30 +138,26 @@ export function encodeOption<Name extends SocketOptionName>(
 }
 
 /**
- * The options of one socket, ready to be set in order. TCP_NODELAY is on unless switched off. `accepted` is for sockets
- * that a listener made: it leaves out the device, which they inherit, and which only a privileged process may set again
- * (EPERM). `connecting` has all, to be set before connect.
+ * The options of one socket, ready to be set in order, before it connects or listens. TCP_NODELAY is on unless switched
+ * off.
  */
-export function compileSocketOptions(
-  options: SocketOptions,
-  family: number,
-  use: 'connecting' | 'accepted' = 'connecting',
-): EncodedOptions {
+export function compileSocketOptions(options: SocketOptions, family: number): EncodedOptions {
   const list: EncodedOption[] = [];
   for (const name of SOCKET_OPTION_NAMES) {
     const value = name === 'noDelay' ? (options.noDelay ?? true) : options[name];
     if (value === undefined) continue;
     const encoded = encodeOption(name, value, family);
-    if (encoded === 'not-applicable' || (use === 'accepted' && name === 'bindToDevice')) continue;
-    list.push(...encoded);
+    if (encoded !== 'not-applicable') list.push(...encoded);
   }
   return list;
 }
 
 /**
- * The options of a listening socket, and those of its connections that have to be set on it; see the API for the
- * defaults. `address` tells `tcp6://`, which takes no IPv4 peers unless `ipv6Only` is false, from `tcp://`, which is
- * dual-stack whatever net.ipv6.bindv6only says. Checks `backlog` and `mode`, which are no socket options, too.
+ * The options of a listening socket, those of its connections among them: TCP connections inherit all of them
+ * (tcp_create_openreq_child in net/ipv4/tcp_minisocks.c; the window scale is settled by the receive buffer before there
+ * is anything to accept, tcp(7)), which saves system calls for each. See the API for the defaults. `address` tells
+ * `tcp6://`, which takes no IPv4 peers unless `ipv6Only` is false, from `tcp://`, which is dual-stack whatever
+ * net.ipv6.bindv6only says. Checks `backlog` and `mode`, which are no socket options, too.
  */
 export function compileListenerOptions(
   options: ListenerOptions & SocketOptions,
@@ -190,9 +176,7 @@ export function compileListenerOptions(
   for (const name of BEFORE_BIND) {
     push(beforeBind, name, LISTENER_ROWS[name], withDefaults[name], family);
   }
-  for (const name of BEFORE_BIND_OF_CONNECTIONS) {
-    push(beforeBind, name, SOCKET_ROWS[name], options[name], family);
-  }
+  beforeBind.push(...compileSocketOptions(options, family));
   const defer = LISTENER_ROWS.deferAcceptSeconds;
   push(afterListen, 'deferAcceptSeconds', defer, options.deferAcceptSeconds, family);
   return { beforeBind, afterListen };

@@ -19,6 +19,16 @@ import {
 } from './connection-table.js';
 import { clearDeadline } from './deadlines.js';
 import type { ReactorState, Teardown } from './reactor-state.js';
+import type { WriteQueue } from './write-queue.js';
+
+/** Queues kept for the next connections that need one: those of a burst are not worth their memory afterwards. */
+const SPARE_QUEUES_MAX = 1_024;
+
+export function spare(state: ReactorState, queue: WriteQueue): void {
+  if (state.spareQueues.length < SPARE_QUEUES_MAX) {
+    state.spareQueues.push(queue);
+  }
+}
 
 /** Notes why the connection closes; the first reason counts. */
 export function noteReason(
@@ -98,7 +108,7 @@ export function finalize(state: ReactorState, slot: number): CloseReason {
     teardown.unsentBytes += queue.byteLength;
     state.queuedBytes -= queue.byteLength;
     queue.clear();
-    state.spareQueues.push(queue);
+    spare(state, queue);
   }
   if ((flags & HAS_READER) !== 0) {
     state.readers.get(slot)?.close();

@@ -26,7 +26,7 @@ import { PENDING } from './driver.js';
 import type { LinkedBuffer } from './linked-buffer.js';
 import type { ReactorState } from './reactor-state.js';
 import { Counter } from './stats.js';
-import { destroyFailed } from './teardown.js';
+import { destroyFailed, spare } from './teardown.js';
 import { isAboveCap, limitQueued, noteDrained, queuedBytes, refuse } from './write-limits.js';
 import { WriteQueue } from './write-queue.js';
 
@@ -321,7 +321,7 @@ function retire(state: ReactorState, slot: number, queue: WriteQueue): void {
   if (queue.isIdle && state.queues.get(slot) === queue) {
     state.table.flags[slot] &= ~QUEUED;
     state.queues.delete(slot);
-    state.spareQueues.push(queue);
+    spare(state, queue);
   }
 }
 

@@ -13,11 +13,14 @@ import {
   AF_INET,
   AF_INET6,
   AF_UNIX,
+  IPPROTO_TCP,
   SO_ACCEPTCONN,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOCK_STREAM,
   SOL_SOCKET,
+  TCP_NODELAY,
+  TCP_USER_TIMEOUT,
 } from '../../src/base/linux.js';
 import { LinuxKernel } from '../../src/base/linux-kernel.js';
 import { listenOn, systemdDescriptors } from '../../src/connection/listen-socket.js';
@@ -163,6 +166,16 @@ describe('fd://', () => {
     assert.deepEqual(socket, { fd, url: `unix://${path}`, family: AF_UNIX, path: undefined });
     assert.equal(registry.ownerOf(fd), OWNER);
     assert.ok(kernel.accept(fd) < 0, 'it does not block');
+  });
+
+  it('sets the options that its connections are to inherit', () => {
+    const { fd } = RawListener.listen('tcp://127.0.0.1:0');
+    listen(`fd://${fd}`, { userTimeoutMs: 4_321 });
+    const value = Buffer.alloc(4);
+    kernel.getSocketOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value);
+    assert.equal(value.readInt32LE(), 4_321);
+    kernel.getSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, value);
+    assert.equal(value.readInt32LE(), 1);
   });
 
   it('refuses what is no listening stream socket, and does not close it', () => {

@@ -138,10 +138,14 @@ test('options are set in the order device, buffers, others; unknown ones are ign
   );
 });
 
-test('an accepted connection is not bound to its device again', () => {
-  const compiled = compileSocketOptions(ALL, AF_INET, 'accepted');
-  assert.equal(names(compiled).includes('bindToDevice'), false);
-  assert.equal(names(compiled).includes('receiveBufferBytes'), true);
+test('a listener has the options of its connections, which inherit them', () => {
+  const { beforeBind } = compileListenerOptions(ALL, AF_INET);
+  const options = names(beforeBind);
+  for (const { option } of compileSocketOptions(ALL, AF_INET)) {
+    assert.ok(options.includes(option), option);
+  }
+  assert.ok(names(compileListenerOptions({}, AF_INET6).beforeBind).includes('noDelay'));
+  assert.equal(names(compileListenerOptions({}, AF_UNIX).beforeBind).includes('noDelay'), false);
 });
 
 test('a value of a wrong type throws TypeError, one out of range RangeError, on any family', () => {
@@ -263,9 +267,7 @@ test('listener options are split into those before bind and those after listen',
     ['reusePort', SOL_SOCKET, linux.SO_REUSEPORT, '01000000'],
     ['ipv6Only', IPPROTO_IPV6, linux.IPV6_V6ONLY, '01000000'],
     ['fastOpenQueue', IPPROTO_TCP, linux.TCP_FASTOPEN, '00010000'],
-    ['bindToDevice', SOL_SOCKET, linux.SO_BINDTODEVICE, '6c6f00'],
-    ['sendBufferBytes', SOL_SOCKET, linux.SO_SNDBUF, '00000100'],
-    ['receiveBufferBytes', SOL_SOCKET, linux.SO_RCVBUF, '00000200'],
+    ...calls(compileSocketOptions(ALL, AF_INET6)),
   ]);
   assert.deepEqual(calls(compiled.afterListen), [
     ['deferAcceptSeconds', IPPROTO_TCP, linux.TCP_DEFER_ACCEPT, '05000000'],
@@ -279,16 +281,18 @@ test('a listener reuses its address, and is dual-stack unless it is tcp6://', ()
     assert.deepEqual(afterListen, []);
     return calls(beforeBind).map(([option, , , value]) => `${option} ${value.slice(0, 2)}`);
   };
-  assert.deepEqual(compile(AF_INET), ['reuseAddress 01']);
-  assert.deepEqual(compile(AF_INET6), ['reuseAddress 01', 'ipv6Only 00']);
-  assert.deepEqual(compile(AF_INET6, 'tcp://[::]:0'), ['reuseAddress 01', 'ipv6Only 00']);
-  assert.deepEqual(compile(AF_INET6, 'tcp6://[::]:0'), ['reuseAddress 01', 'ipv6Only 01']);
+  assert.deepEqual(compile(AF_INET), ['reuseAddress 01', 'noDelay 01']);
+  const dualStack = ['reuseAddress 01', 'ipv6Only 00', 'noDelay 01'];
+  assert.deepEqual(compile(AF_INET6), dualStack);
+  assert.deepEqual(compile(AF_INET6, 'tcp://[::]:0'), dualStack);
+  const ipv6 = ['reuseAddress 01', 'ipv6Only 01', 'noDelay 01'];
+  assert.deepEqual(compile(AF_INET6, 'tcp6://[::]:0'), ipv6);
   assert.deepEqual(compile(AF_UNIX), []);
   const explicit = { ipv6Only: false, reuseAddress: false };
   const { beforeBind } = compileListenerOptions(explicit, AF_INET6, parseAddress('tcp6://[::]:0'));
   assert.deepEqual(
     calls(beforeBind).map(([, , , value]) => value.slice(0, 2)),
-    ['00', '00'],
+    ['00', '00', '01'],
   );
 });
 

@@ -27,8 +27,10 @@ import {
 
 const PAGE_BYTES = 4096;
 const WORD = 0x1_0000_0000;
-/** For so many bytes one view is kept. */
+/** One view is kept for so many bytes: of short messages in large buffers most, of many small buffers few. */
 const BYTES_PER_VIEW = 128;
+const SMALL_BYTES = 65_536;
+const SMALL_VIEWS = 256;
 const GROUP = 0;
 
 export class UringBuffers {
@@ -54,9 +56,10 @@ export class UringBuffers {
   readonly #isRetired: Uint8Array;
   readonly #retired: number[] = [];
   /** Views by position and length, made once: received bytes are borrowed anyway. */
-  readonly #views: (Buffer | undefined)[] = [];
+  readonly #views: (Buffer | undefined)[];
   readonly #viewStarts: Int32Array;
   readonly #viewLengths: Int32Array;
+  readonly #viewShift: number;
 
   private constructor(kernel: Kernel, count: number, size: number, isIncremental: boolean) {
     this.#kernel = kernel;
@@ -72,7 +75,11 @@ export class UringBuffers {
     this.#filled = new Int32Array(count);
     this.#pins = new Int32Array(count);
     this.#isRetired = new Uint8Array(count);
-    const views = 2 ** Math.ceil(Math.log2((count * size) / BYTES_PER_VIEW + 1));
+    const total = count * size;
+    const views =
+      total > SMALL_BYTES ? 2 ** Math.ceil(Math.log2(total / BYTES_PER_VIEW)) : SMALL_VIEWS;
+    this.#viewShift = Math.clz32(views - 1);
+    this.#views = new Array<Buffer | undefined>(views);
     this.#viewStarts = new Int32Array(views);
     this.#viewLengths = new Int32Array(views);
   }
@@ -148,7 +155,8 @@ export class UringBuffers {
   }
 
   view(start: number, n: number): Buffer {
-    const i = ((start >>> 4) + n * 31) & (this.#viewStarts.length - 1);
+    // Positions are mostly multiples of something: the product's high bits spread them (Knuth 6.4).
+    const i = Math.imul(start + n, 0x9e37_79b1) >>> this.#viewShift;
     if (this.#viewStarts[i] === start && this.#viewLengths[i] === n) {
       return this.#views[i]!;
     }
