@@ -118,25 +118,37 @@ describe('idle and read timeouts', () => {
 
   it('what we send keeps an idle connection, and not one that waits for the peer', async () => {
     const world = await createWorld();
-    const { connection: idle } = await world.pair();
-    const { connection: reading } = await world.pair();
-    let writes = 0;
-    const write = () => {
-      if (writes < 50) {
-        writes += 1;
-        idle.write('.');
-        reading.write('.');
-        world.reactor.setTimer(2, write);
-      }
-    };
-    await world.inTurn(() => {
-      idle.setIdleTimeout(20);
-      reading.setReadTimeout(20);
-      write();
-    });
-    assert.equal((await closeOf(world, reading)).timeout, 'read');
-    assert.equal((await closeOf(world, idle)).timeout, 'idle');
-    assert.equal(writes, 50);
+    // Where the machine stood still for longer than the timeout, the connection was idle indeed: then again, slower.
+    for (let timeout = 20, isProved = false; !isProved; timeout *= 2) {
+      assert.ok(timeout < 5_000, 'the machine never kept going');
+      const { connection: idle } = await world.pair();
+      const { connection: reading } = await world.pair();
+      let writes = 0;
+      let last = Number.POSITIVE_INFINITY;
+      let longestGap = 0;
+      const write = () => {
+        const now = performance.now();
+        longestGap = Math.max(longestGap, now - last);
+        last = now;
+        if (writes < 50) {
+          writes += 1;
+          idle.write('.');
+          reading.write('.');
+          world.reactor.setTimer(timeout / 10, write);
+        }
+      };
+      await world.inTurn(() => {
+        idle.setIdleTimeout(timeout);
+        reading.setReadTimeout(timeout);
+        write();
+      });
+      assert.equal((await closeOf(world, reading)).timeout, 'read');
+      assert.equal((await closeOf(world, idle)).timeout, 'idle');
+      const before = writes;
+      await awaitCondition(() => writes === 50, 'the last write');
+      isProved = longestGap < timeout / 2;
+      assert.ok(!isProved || before === 50, `closed after ${before} writes`);
+    }
   });
 
   it('the time of a pause is not the peer’s', async () => {
