@@ -1,6 +1,6 @@
 /**
- * The chunked coding (RFC 9112 7.1) without I/O: bytes in, pieces of the body out as positions in them. It keeps numbers
- * only, whatever a chunk is split into; the trailer section alone is gathered, up to its limit.
+ * The chunked coding (RFC 9112 7.1) without I/O: bytes in, pieces of the body out as positions in them. It keeps
+ * numbers only, whatever a chunk is split into; the trailer section alone is gathered, up to its limit.
  *
  *     SIZE ──(;)──> EXTENSION ──> SIZE_LF ──> DATA ──> DATA_CR ──> DATA_LF ──> SIZE
  *                                    └──(size 0)──> TRAILER ──> END

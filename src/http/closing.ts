@@ -1,7 +1,7 @@
 /**
- * The end of a connection that spoke HTTP. A response that says `close` is to reach its peer whole: so the connection is
- * closed only when it has been sent, and where the peer may still be sending, we end our side first and drop what comes,
- * within limits, since a reset would take the response from a peer that has not read it yet (RFC 9112 9.6).
+ * The end of a connection that spoke HTTP. A response that says `close` is to reach its peer whole: so the connection
+ * is closed only when it has been sent, and where the peer may still be sending, we end our side first and drop what
+ * comes, within limits, since a reset would take the response from a peer that has not read it yet (RFC 9112 9.6).
  */
 
 import { Pace } from './pace.js';

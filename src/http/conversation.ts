@@ -13,43 +13,25 @@
 
 import type { Handler } from '../api.js';
 import { BODY_DISCARDED, BODY_FLOWING, BODY_PAUSED, BODY_WAITING } from './body-state.js';
+import { CLOSE, FINISH, STAY_OPEN } from './closing.js';
+import { Exchange } from './exchange.js';
 import type { HttpConnection } from './http-connection.js';
-import { CLOSE, ClosingOutput, FINISH, STAY_OPEN } from './closing.js';
 import { REJECT_STATUS, type RejectCode } from './rejects.js';
-import { HttpRequest } from './request.js';
+import type { HttpRequest } from './request.js';
 import { gone } from './request-body.js';
-import { READ_DATA, READ_END, READ_HEAD, READ_MORE, RequestReader } from './request-reader.js';
-import { HttpResponse } from './response.js';
-import type { Service } from './service.js';
+import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from './request-reader.js';
 import { reasonOf, statusLine } from './status.js';
 import { trailersOf } from './trailers.js';
 
 const NO_BYTES = Buffer.alloc(0);
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
 
-export class Conversation extends ClosingOutput {
-  readonly reader: RequestReader;
-  #http: HttpConnection | undefined;
-  #request: HttpRequest | undefined;
-  #response: HttpResponse | undefined;
+export class Conversation extends Exchange {
+  /** Received, and to be read when what is in the way is done. */
   #unread: Buffer | undefined;
-  #isContinued = false;
-  #upgrade: Handler | undefined;
-  /** Of the request that is being answered. */
-  minorVersion = 1;
-  isHead = false;
-  /** Of its response: whether another request may follow. */
-  keepsAlive = true;
-  /** The response ended before its declared length. */
-  isTruncated = false;
-
-  constructor(service: Service) {
-    super(service);
-    this.reader = new RequestReader(service.limits);
-  }
 
   open(http: HttpConnection): void {
-    this.#http = http;
+    this.http = http;
     this.connection = http.connection;
   }
 
@@ -70,7 +52,7 @@ export class Conversation extends ClosingOutput {
 
   /** Something that was in the way is done. */
   goOn(): void {
-    if (this.isInBatch || this.#http === undefined || this.isFinishing) {
+    if (this.isInBatch || this.http === undefined || this.isFinishing) {
       return;
     }
     const bytes = this.#unread ?? NO_BYTES;
@@ -89,8 +71,8 @@ export class Conversation extends ClosingOutput {
       this.isInBatch = false;
       this.flush();
     }
-    if (this.#upgrade !== undefined && this.#request === undefined) {
-      this.#handOver(this.#upgrade, bytes.subarray(pos));
+    if (this.upgrade !== undefined && this.request === undefined) {
+      this.#handOver(this.upgrade, bytes.subarray(pos));
       return;
     }
     this.#settle();
@@ -102,10 +84,11 @@ export class Conversation extends ClosingOutput {
     let budget = this.service.limits.pipelineMax;
     let pos = 0;
     for (;;) {
-      if (this.after !== STAY_OPEN) {
+      // Closed by a write of its own: then it is over.
+      if (this.after !== STAY_OPEN || this.http === undefined) {
         return bytes.byteLength;
       }
-      if (this.#upgrade !== undefined && this.#request === undefined) {
+      if (this.upgrade !== undefined && this.request === undefined) {
         return pos;
       }
       if (this.#mustWait()) {
@@ -124,7 +107,7 @@ export class Conversation extends ClosingOutput {
       pos = reader.pos;
       if (event === READ_HEAD) {
         budget -= 1;
-        this.#begin(bytes, pos);
+        this.begin(bytes, pos);
       } else if (event === READ_DATA) {
         this.#takeBody(bytes);
       } else if (event === READ_END) {
@@ -140,7 +123,7 @@ export class Conversation extends ClosingOutput {
     if (this.isOutputBlocked) {
       return true;
     }
-    const request = this.#request;
+    const request = this.request;
     if (request === undefined) {
       return false;
     }
@@ -156,9 +139,7 @@ export class Conversation extends ClosingOutput {
         return true;
       case BODY_DISCARDED:
         // The handler has not answered yet: enough was dropped to let it.
-        return (
-          this.#response !== undefined && this.droppedBytes > this.service.limits.drainBytesMax
-        );
+        return this.response !== undefined && this.droppedBytes > this.service.limits.drainBytesMax;
       default:
         return false;
     }
@@ -173,119 +154,14 @@ export class Conversation extends ClosingOutput {
     }
   }
 
-  // Requests.
-
-  #begin(bytes: Buffer, pos: number): void {
-    const { reader, service } = this;
-    const { head } = reader;
-    service.stats.requests += 1;
-    this.#http!.requests += 1;
-    this.minorVersion = head.minorVersion;
-    this.isHead = head.isMethod('HEAD');
-    this.keepsAlive = true;
-    this.#isContinued = false;
-    this.droppedBytes = 0;
-    this.pace.beginBody();
-    const request = new HttpRequest(this, head, reader.framing);
-    const response = new HttpResponse(this, request);
-    this.#request = request;
-    this.#response = response;
-    if (request.wantsUpgrade && service.options.onUpgrade !== undefined) {
-      this.flush();
-      request.retain();
-      const rest = bytes.subarray(pos);
-      const handler = this.#callUpgrade(request, response, rest);
-      if (handler !== undefined) {
-        this.upgradeTo(handler);
-        return;
-      }
-    }
-    if (this.#response === response) {
-      this.#callHandler(request, response);
-    }
-  }
-
-  #callUpgrade(request: HttpRequest, response: HttpResponse, rest: Buffer): Handler | undefined {
-    try {
-      const handler = this.service.options.onUpgrade!(request, this.connection, rest);
-      if (typeof handler?.onReadable === 'function') {
-        throw new TypeError('Cannot upgrade to a pull handler: expected onData');
-      }
-      return handler ?? undefined;
-    } catch (error) {
-      this.#handlerFailed(response, error);
-      return undefined;
-    }
-  }
-
-  #callHandler(request: HttpRequest, response: HttpResponse): void {
-    try {
-      const result = this.service.options.onRequest(request, response);
-      if (isThenable(result)) {
-        result.then(undefined, (error) => this.#handlerFailed(response, error));
-      }
-    } catch (error) {
-      this.#handlerFailed(response, error);
-    }
-    if (response.isEnded) {
-      request.release();
-    } else {
-      request.retain();
-    }
-  }
-
-  #handlerFailed(response: HttpResponse, error: unknown): void {
-    const { request } = response;
-    this.service.stats.handlerErrors += 1;
-    this.service.options.onError(error, request);
-    if (this.#response !== response) {
-      return;
-    }
-    if (response.isStarted) {
-      this.connection.abort();
-      return;
-    }
-    // Not the handler's: that one may be half made.
-    const failure = new HttpResponse(this, request);
-    this.#response = failure;
-    response.onConnectionClosed();
-    failure.status = 500;
-    failure.end();
-  }
-
-  commonFields(hasDate: boolean): string {
-    return this.service.commonFields(hasDate);
-  }
-
-  isAnswering(response: HttpResponse): boolean {
-    return this.#response === response;
-  }
-
-  /** Whether, if the response begins now, another request may follow it. */
-  keepsAliveAfter(): boolean {
-    const request = this.#request!;
-    const { limits } = this.service;
-    if (!request.isKeepAlive || this.service.isDraining || this.isPeerDone) {
-      return false;
-    }
-    if (limits.requestsMax > 0 && this.#http!.requests >= limits.requestsMax) {
-      return false;
-    }
-    if (request.bodyState !== BODY_WAITING || !request.hasBody) {
-      return true;
-    }
-    // Nobody wants the body. If the client waits to be told to send it, it may send it or not: there is no way to know.
-    return !request.expectsContinue && (this.reader.remaining ?? 0) <= limits.drainBytesMax;
-  }
-
   /** The handler has asked for the body. */
   startBody(request: HttpRequest): void {
-    if (this.#request !== request) {
+    if (this.request !== request) {
       return;
     }
-    const isFresh = this.#response?.isStarted === false && this.pace.bodyBytes === 0;
-    if (request.expectsContinue && !this.#isContinued && isFresh && this.#unread === undefined) {
-      this.#isContinued = true;
+    const isFresh = this.response?.isStarted === false && this.pace.bodyBytes === 0;
+    if (request.expectsContinue && !this.isContinued && isFresh && this.#unread === undefined) {
+      this.isContinued = true;
       this.emitText(CONTINUE);
       this.afterEmit();
     }
@@ -295,56 +171,24 @@ export class Conversation extends ClosingOutput {
   #takeBody(bytes: Buffer): void {
     const { reader } = this;
     const { dataStart, dataEnd } = reader;
-    const request = this.#request!;
+    const request = this.request!;
     this.pace.bodyBytes += dataEnd - dataStart;
     if (request.bodyState === BODY_FLOWING) {
       request.onBody(bytes.subarray(dataStart, dataEnd));
       return;
     }
     this.droppedBytes += dataEnd - dataStart;
-    if (this.#response === undefined && this.droppedBytes > this.service.limits.drainBytesMax) {
+    if (this.response === undefined && this.droppedBytes > this.service.limits.drainBytesMax) {
       this.service.stats.undrained += 1;
       this.after = CLOSE;
     }
   }
 
   #endRequest(): void {
-    const request = this.#request!;
+    const request = this.request!;
     request.onEnd(trailersOf(this.reader.trailers));
-    if (this.#response === undefined) {
-      this.#endExchange();
-    }
-  }
-
-  onResponseEnd(): void {
-    this.#response = undefined;
-    const request = this.#request!;
-    if (this.isTruncated) {
-      this.after = CLOSE;
-    } else if (request.isComplete) {
-      this.#endExchange();
-    } else if (!request.hasBody && this.isInBatch) {
-      // Its end is the next thing that is read.
-    } else {
-      this.#abandonBody(request);
-    }
-    this.afterEmit();
-    this.goOn();
-  }
-
-  /** The response is complete before the request is. */
-  #abandonBody(request: HttpRequest): void {
-    this.pace.beginDrain();
-    request.onFailure(gone());
-    if (!this.keepsAlive) {
-      this.after = FINISH;
-    }
-  }
-
-  #endExchange(): void {
-    this.#request = undefined;
-    if (!this.keepsAlive) {
-      this.after = CLOSE;
+    if (this.response === undefined) {
+      this.endExchange();
     }
   }
 
@@ -353,11 +197,11 @@ export class Conversation extends ClosingOutput {
   /** Refuses what is being read, and reads no more. */
   reject(code: RejectCode): void {
     this.service.stats.rejects[code] += 1;
-    const response = this.#response;
-    this.#request?.onFailure(gone());
-    this.#response = undefined;
-    const mayAnswer = this.#request === undefined || response?.isStarted === false;
-    this.#request = undefined;
+    const response = this.response;
+    this.request?.onFailure(gone());
+    this.response = undefined;
+    const mayAnswer = this.request === undefined || response?.isStarted === false;
+    this.request = undefined;
     response?.onConnectionClosed();
     if (mayAnswer) {
       const status = REJECT_STATUS[code];
@@ -376,7 +220,7 @@ export class Conversation extends ClosingOutput {
 
   /** After each batch: closes if that is due, or rests. */
   #settle(): void {
-    if (this.#http === undefined) {
+    if (this.http === undefined) {
       return;
     }
     if (this.after !== STAY_OPEN) {
@@ -402,7 +246,7 @@ export class Conversation extends ClosingOutput {
 
   get #isIdle(): boolean {
     return (
-      this.#request === undefined &&
+      this.request === undefined &&
       this.reader.isIdle &&
       this.#unread === undefined &&
       !this.isOutputBlocked
@@ -415,7 +259,7 @@ export class Conversation extends ClosingOutput {
     if (this.isFinishing) {
       return;
     }
-    if (this.#request === undefined ? this.reader.isInHead : !this.#request.isComplete) {
+    if (this.request === undefined ? this.reader.isInHead : !this.request.isComplete) {
       this.service.beginBatch();
       this.reject('truncated');
     }
@@ -425,17 +269,8 @@ export class Conversation extends ClosingOutput {
     this.goOn();
   }
 
-  upgradeTo(handler: Handler): void {
-    this.#response = undefined;
-    this.#upgrade = handler;
-    if (this.#request?.isComplete === true) {
-      this.#request = undefined;
-    }
-    this.goOn();
-  }
-
   #handOver(handler: Handler, rest: Buffer): void {
-    const http = this.#http!;
+    const http = this.http!;
     this.unpausePeer();
     this.service.stats.upgrades += 1;
     this.#retire();
@@ -444,9 +279,9 @@ export class Conversation extends ClosingOutput {
 
   /** The connection is gone. */
   onClose(): void {
-    const request = this.#request;
-    const response = this.#response;
-    this.#response = undefined;
+    const request = this.request;
+    const response = this.response;
+    this.response = undefined;
     this.#retire();
     request?.onFailure(gone());
     response?.onConnectionClosed();
@@ -454,31 +289,15 @@ export class Conversation extends ClosingOutput {
 
   /** Back to the service, for another connection. */
   #retire(): void {
-    const http = this.#http!;
-    this.#http = undefined;
-    this.#request = undefined;
-    this.#response = undefined;
+    const http = this.http!;
+    this.http = undefined;
+    this.request = undefined;
+    this.response = undefined;
     this.#unread = undefined;
-    this.#upgrade = undefined;
+    this.upgrade = undefined;
     this.isTruncated = false;
     this.forgetEnd();
     http.conversation = undefined;
-    this.service.retire(this, http);
+    this.service.retire(this, http, this.isInBatch);
   }
-
-  // For the sweep.
-
-  get request(): HttpRequest | undefined {
-    return this.#request;
-  }
-
-  get hasResponse(): boolean {
-    return this.#response !== undefined;
-  }
-}
-
-function isThenable(
-  value: unknown,
-): value is { then(done: undefined, failed: (error: unknown) => void): unknown } {
-  return typeof (value as { then?: unknown } | undefined)?.then === 'function';
 }

@@ -12,10 +12,10 @@ import {
   equalsIgnoringCase,
   FIELD_VALUE,
   LF,
+  latin1,
   SP,
   TAB,
   TOKEN,
-  latin1,
 } from './grammar.js';
 
 /** Outcomes of `parseFields`. */

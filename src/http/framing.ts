@@ -6,7 +6,7 @@
  * ones), a length beside a coding, any coding but `chunked` alone, chunked in HTTP/1.0.
  */
 
-import { equalsIgnoringCase, equalsText, HOST, LOWER, TAB, TOKEN, latin1 } from './grammar.js';
+import { equalsIgnoringCase, equalsText, HOST, LOWER, latin1, TAB, TOKEN } from './grammar.js';
 import type { Limits } from './limits.js';
 import type { RejectCode } from './rejects.js';
 import type { RequestHead } from './request-head.js';

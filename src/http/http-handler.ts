@@ -3,11 +3,11 @@
  * handler module for several reactors. One such object may serve several reactors of its thread; each has its service.
  */
 
-import type { Action, CloseReason, Connection, Handler, Reactor } from '../api.js';
+import type { Action, CloseReason, Connection, Handler, Reactor, Server } from '../api.js';
 import { type WallClock, wallClock } from '../base/wall-clock.js';
+import { isFieldValue } from './grammar.js';
 import { HttpConnection } from './http-connection.js';
 import { type HttpLimits, readLimits } from './limits.js';
-import { isFieldValue } from './grammar.js';
 import {
   emptyStats,
   type HttpStats,
@@ -28,9 +28,9 @@ export interface HttpOptions
    */
   onRequest: OnRequest;
   /**
-   * Asked first about requests that want another protocol. The handler that it returns gets the connection (onOpen, then
-   * onData with `head`, what the client has sent already); it has to have written the response, such as 101, itself.
-   * Nothing returned: the request goes to `onRequest`.
+   * Asked first about requests that want another protocol. The handler that it returns gets the connection (onOpen,
+   * then onData with `head`, what the client has sent already); it has to have written the response, such as 101,
+   * itself. Nothing returned: the request goes to `onRequest`.
    */
   onUpgrade?: OnUpgrade;
   /** A handler threw or rejected; its client got 500. process.emitWarning, once a second at most, else. */
@@ -41,7 +41,7 @@ export interface HttpOptions
   wallClock?: WallClock;
 }
 
-/** A handler with the counters of its thread. */
+/** A handler, with the counters of its thread. */
 export interface HttpHandler extends Handler {
   /** Sums over the reactors that this object serves. */
   readonly httpStats: HttpStats;
@@ -57,6 +57,19 @@ export const DRAIN_TASK = 'httpDrain';
 
 const DRAIN_DEFAULT_MS = 10_000;
 const ERROR_INTERVAL_MS = 1_000;
+
+/**
+ * Closes a server of `httpHandler` in order, on all its reactors: what is under way is answered, the last response of
+ * each connection says `Connection: close`; what is left at the deadline is cut off. 10,000 ms by default.
+ */
+export async function closeHttp(
+  server: Pick<Server, 'executeAll' | 'close'>,
+  options: { deadlineMs?: number } = {},
+): Promise<void> {
+  const { deadlineMs = DRAIN_DEFAULT_MS } = options;
+  await server.executeAll(DRAIN_TASK, { deadlineMs });
+  await server.close({ deadlineMs });
+}
 
 export function httpHandler(options: HttpOptions): HttpHandler {
   return new HttpServerHandler(options);

@@ -1,11 +1,17 @@
 /** HTTP/1.1 servers, `millrace/http`. Everything public of it is named here. */
 
-export type { BodySink } from './request-body.js';
 export { formatHttpDate, parseHttpDate } from './http-date.js';
-export { DRAIN_TASK, type HttpHandler, type HttpOptions, httpHandler } from './http-handler.js';
+export {
+  closeHttp,
+  DRAIN_TASK,
+  type HttpHandler,
+  type HttpOptions,
+  httpHandler,
+} from './http-handler.js';
 export type { HttpLimits } from './limits.js';
 export type { RejectCode } from './rejects.js';
 export type { HttpRequest } from './request.js';
+export type { BodySink } from './request-body.js';
 export type { BodyInput, HttpResponse } from './response.js';
 export {
   type FieldsInput,

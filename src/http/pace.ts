@@ -1,12 +1,12 @@
 /**
- * How fast a peer must be, checked once a second for each connection on which something is under way: absolute times for
- * a head, a body and the drop of what nobody wants, and rates below which a body or a response is a way to hold memory
- * (slowloris, R.U.D.Y., slow reading). Time in which the peer was made to wait is not counted.
+ * How fast a peer must be, checked once a second for each connection on which something is under way: absolute times
+ * for a head, a body and the drop of what nobody wants, and rates below which a body or a response is a way to hold
+ * memory (slowloris, R.U.D.Y., slow reading). Time in which the peer was made to wait is not counted.
  */
 
+import { BODY_DISCARDED, BODY_FLOWING } from './body-state.js';
 import type { Conversation } from './conversation.js';
 import type { RejectCode } from './rejects.js';
-import { BODY_DISCARDED, BODY_FLOWING } from './body-state.js';
 
 /** What `check` may find, beside a reject. */
 export type PaceVerdict = RejectCode | 'slow-reader' | 'undrained' | undefined;

@@ -1,11 +1,11 @@
 /**
- * The ways to read a request's body: a sink that gets each piece, the whole of it, or an iterator. Made only for requests
- * whose body somebody asks for. Nothing is kept here but what the consumer has asked for.
+ * The ways to read a request's body: a sink that gets each piece, the whole of it, or an iterator. Made only for
+ * requests whose body somebody asks for. Nothing is kept here but what the consumer has asked for.
  */
 
 import { MillraceError } from '../errors.js';
 import { BODY_DISCARDED, BODY_DONE, BODY_FLOWING, BODY_WAITING } from './body-state.js';
-import type { Conversation } from './conversation.js';
+import type { Exchange } from './exchange.js';
 import type { HttpRequest } from './request.js';
 
 /** Gets the pieces of a body in order. */
@@ -20,10 +20,10 @@ export interface BodySink {
 
 export class RequestBody {
   readonly #request: HttpRequest;
-  readonly #http: Conversation;
+  readonly #http: Exchange;
   #sink: BodySink | undefined;
 
-  constructor(request: HttpRequest, http: Conversation) {
+  constructor(request: HttpRequest, http: Exchange) {
     this.#request = request;
     this.#http = http;
   }

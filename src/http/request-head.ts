@@ -4,8 +4,9 @@
  *     START ──> request line ──> field lines ──> empty line: DONE
  *
  * `parse` may be called again as bytes arrive, as long as earlier ones keep their offsets from `base`; its outcome does
- * not depend on how they were split. An unfinished line is parsed again from its start: at most `lineBytesMax` bytes for
- * each packet, which is less than the packet costs. One empty line before the request line is skipped (RFC 9112 2.2).
+ * not depend on how they were split. An unfinished line is parsed again from its start: at most `lineBytesMax` bytes
+ * for each packet, which is less than the packet costs. One empty line before the request line is skipped (RFC 9112
+ * 2.2).
  */
 
 import {
@@ -15,7 +16,7 @@ import {
   FIELDS_TOO_LONG,
   FieldBlock,
 } from './field-block.js';
-import { CR, equalsText, LF, SP, TARGET, TOKEN, latin1 } from './grammar.js';
+import { CR, equalsText, LF, latin1, SP, TARGET, TOKEN } from './grammar.js';
 import type { Limits } from './limits.js';
 import type { RejectCode } from './rejects.js';
 

@@ -1,6 +1,6 @@
 /**
- * What a handler sees of a request. Nothing is decoded before it is asked for. While the hook runs, the head lies in the
- * memory it was received in; if the response is not complete when the hook returns, the head is copied, so that an
+ * What a handler sees of a request. Nothing is decoded before it is asked for. While the hook runs, the head lies in
+ * the memory it was received in; if the response is not complete when the hook returns, the head is copied, so that an
  * asynchronous handler can go on reading it. One whose response is complete by then is released.
  */
 
@@ -12,17 +12,17 @@ import {
   BODY_PAUSED,
   BODY_WAITING,
 } from './body-state.js';
-import type { Conversation } from './conversation.js';
+import type { Exchange } from './exchange.js';
 import { type BodySink, RequestBody } from './request-body.js';
 import type { RequestHead } from './request-head.js';
 
 const QUESTION_MARK = 0x3f;
 
 const RELEASED =
-  'The request was released when its response was complete and the hook had returned: call request.retain() in the hook';
+  'The request was released when its response was complete and the hook had returned: see request.retain';
 
 export class HttpRequest {
-  readonly #http: Conversation;
+  readonly #http: Exchange;
   readonly connection: Connection;
   #head: RequestHead | undefined;
   #isCopied = false;
@@ -43,7 +43,7 @@ export class HttpRequest {
   #trailers: ReadonlyMap<string, string> = NO_FIELDS;
 
   /** Made by the server. */
-  constructor(http: Conversation, head: RequestHead, framing: RequestFraming) {
+  constructor(http: Exchange, head: RequestHead, framing: RequestFraming) {
     this.#http = http;
     this.connection = http.connection;
     this.#head = head;

@@ -65,10 +65,10 @@ export class ResponseFields {
           return;
         }
     }
-    this.text += `${name}: ${value}\r\n`;
-    if (this.text.length > FIELDS_BYTES_MAX) {
+    if (this.text.length + name.length + value.length > FIELDS_BYTES_MAX) {
       throw new RangeError(`The fields of a response are more than ${FIELDS_BYTES_MAX} bytes`);
     }
+    this.text += `${name}: ${value}\r\n`;
   }
 
   /** False if the server writes this field itself. */

@@ -1,12 +1,13 @@
 /**
- * A response as a handler writes it. `end` with the whole body is one piece of text with the head; `write` sends the head
- * and streams, with a declared length or in chunks. What may not go out throws before anything is queued; what becomes of
- * the bytes is a value, as with Connection.write.
+ * A response as a handler writes it. `end` with the whole body is one piece of text with the head; `write` sends the
+ * head and streams, with a declared length or in chunks. What may not go out throws before anything is queued; what
+ * becomes of the bytes is a value, as with Connection.write.
  */
 
 import type { Handler, WriteResult } from '../api.js';
-import type { Conversation } from './conversation.js';
+import type { Exchange } from './exchange.js';
 import { GATHER_BYTES, LARGE_BYTES, utf8Length } from './output.js';
+import type { HttpRequest } from './request.js';
 import {
   checkField,
   type FieldsInput,
@@ -14,7 +15,6 @@ import {
   PreparedFields,
   ResponseFields,
 } from './response-fields.js';
-import type { HttpRequest } from './request.js';
 import { checkStatus, isBodyless, statusLine } from './status.js';
 
 /** What `end` and `write` take: a string goes out as UTF-8. */
@@ -33,7 +33,7 @@ const NO_BODY = 3;
 const CRLF = Buffer.from('\r\n');
 
 export class HttpResponse {
-  readonly #http: Conversation;
+  readonly #http: Exchange;
   readonly request: HttpRequest;
   #status = 200;
   #fields: ResponseFields | undefined;
@@ -46,7 +46,7 @@ export class HttpResponse {
   #onClose: (() => void)[] | undefined;
 
   /** Made by the server. */
-  constructor(http: Conversation, request: HttpRequest) {
+  constructor(http: Exchange, request: HttpRequest) {
     this.#http = http;
     this.request = request;
   }

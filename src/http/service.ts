@@ -8,9 +8,9 @@
 
 import type { Connection, Handler, Reactor } from '../api.js';
 import type { WallClock } from '../base/wall-clock.js';
-import { formatHttpDate } from './http-date.js';
 import { Conversation } from './conversation.js';
 import type { HttpConnection } from './http-connection.js';
+import { formatHttpDate } from './http-date.js';
 import type { Limits } from './limits.js';
 import { Output } from './output.js';
 import { REJECT_CODES, type RejectCode } from './rejects.js';
@@ -123,13 +123,13 @@ export class Service {
   }
 
   /** The conversation is over, and its connection idle or gone. */
-  retire(conversation: Conversation, http: HttpConnection): void {
+  retire(conversation: Conversation, http: HttpConnection, isInUse: boolean): void {
     if (this.active.size > 0) {
       this.active.delete(conversation);
     }
     this.touch(http);
     conversation.reader.restart();
-    if (this.#spare.length < SPARE_MAX) {
+    if (!isInUse && this.#spare.length < SPARE_MAX) {
       this.#spare.push(conversation);
     }
   }

@@ -4,7 +4,9 @@ import type { FieldBlock } from './field-block.js';
 
 const NONE: ReadonlyMap<string, string> = new Map();
 
-/** Fields that mean something to framing, routing, authentication or the reading of the body: too late, hence dropped. */
+/**
+ * Fields that mean something to framing, routing, authentication or the reading of the body: too late, hence dropped.
+ */
 const FORBIDDEN: ReadonlySet<string> = new Set([
   'authorization',
   'cache-control',

@@ -1,4 +1,6 @@
-/** The corpus: each case whole, byte by byte, cut at every place, and cut at random; and limits other than the defaults. */
+/**
+ * The corpus: each case whole, byte by byte, cut at every place, and cut at random; and limits other than the defaults.
+ */
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
