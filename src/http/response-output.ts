@@ -150,6 +150,11 @@ export abstract class ResponseOutput {
       this.#held.shift();
     }
     this.#isBlocked = false;
+    // What was held may itself be more than the limit.
+    this.#limit();
+    if (this.#isBlocked) {
+      return;
+    }
     for (const resolve of this.#waiters.splice(0)) {
       resolve(true);
     }
