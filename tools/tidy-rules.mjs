@@ -94,6 +94,7 @@ export const RULES = {
     'src/http/limits.ts': 'test/http/http-handler.test.ts',
     'src/http/service.ts': 'test/http/http-handler.test.ts',
     'src/http/status.ts': 'test/http/response.test.ts',
+    'src/http/web-request.ts': 'test/http/web-handler.test.ts',
     'src/http/trailers.ts': 'test/http/http-handler.test.ts',
     'src/http/rejects.ts': 'test/http/request-reader.test.ts',
     'src/http/chunked-decoder.ts': 'test/http/request-reader.test.ts',

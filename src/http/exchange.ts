@@ -4,11 +4,12 @@
  */
 
 import type { Handler } from '../api.js';
+import { MillraceError } from '../errors.js';
 import { BODY_WAITING } from './body-state.js';
 import { CLOSE, ClosingOutput, FINISH } from './closing.js';
 import type { HttpConnection } from './http-connection.js';
 import { HttpRequest } from './request.js';
-import { gone } from './request-body.js';
+import { BODY_LENGTH_CODE, GONE_CODE, gone } from './request-body.js';
 import { RequestReader } from './request-reader.js';
 import { HttpResponse } from './response.js';
 import type { Service } from './service.js';
@@ -107,8 +108,12 @@ export abstract class Exchange extends ClosingOutput {
 
   #handlerFailed(response: HttpResponse, error: unknown): void {
     const { request } = response;
-    this.service.stats.handlerErrors += 1;
-    this.service.options.onError(error, request);
+    const code = error instanceof MillraceError ? error.code : '';
+    // The client's doing, which the handler passed on: a body that is too long, or does not come.
+    if (code !== BODY_LENGTH_CODE && code !== GONE_CODE) {
+      this.service.stats.handlerErrors += 1;
+      this.service.options.onError(error, request);
+    }
     if (this.response !== response) {
       return;
     }
@@ -120,7 +125,7 @@ export abstract class Exchange extends ClosingOutput {
     const failure = new HttpResponse(this, request);
     this.response = failure;
     response.onConnectionClosed();
-    failure.status = 500;
+    failure.status = code === BODY_LENGTH_CODE ? 413 : 500;
     failure.end();
   }
 

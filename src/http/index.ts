@@ -19,4 +19,12 @@ export {
   type PreparedFields,
   prepareFields,
 } from './response-fields.js';
+export { type PathParams, type RouteHandler, Router } from './router.js';
 export type { HttpStats, OnError, OnRequest, OnUpgrade } from './service.js';
+export {
+  sendWebResponse,
+  type WebFetch,
+  type WebInfo,
+  type WebOptions,
+  webHandler,
+} from './web-handler.js';

@@ -8,6 +8,9 @@ import { BODY_DISCARDED, BODY_DONE, BODY_FLOWING, BODY_WAITING } from './body-st
 import type { Exchange } from './exchange.js';
 import type { HttpRequest } from './request.js';
 
+export const GONE_CODE = 'ERR_HTTP_GONE';
+export const BODY_LENGTH_CODE = 'ERR_HTTP_BODY_LENGTH';
+
 /** Gets the pieces of a body in order. */
 export interface BodySink {
   /** `bytes` is borrowed until the call returns. */
@@ -176,9 +179,9 @@ class BodyIterator implements AsyncIterableIterator<Buffer> {
 
 /** The client went before the body was complete, or the body is no longer read. */
 export function gone(): MillraceError {
-  return new MillraceError('ERR_HTTP_GONE', 'The rest of the request will not come');
+  return new MillraceError(GONE_CODE, 'The rest of the request will not come');
 }
 
 function tooLarge(max: number): MillraceError {
-  return new MillraceError('ERR_HTTP_BODY_LENGTH', `The body is longer than ${max} bytes`);
+  return new MillraceError(BODY_LENGTH_CODE, `The body is longer than ${max} bytes`);
 }

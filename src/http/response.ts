@@ -44,6 +44,7 @@ export class HttpResponse {
   #left = 0;
   #trailers = '';
   #onClose: (() => void)[] | undefined;
+  #isCut = false;
 
   /** Made by the server. */
   constructor(http: Exchange, request: HttpRequest) {
@@ -324,6 +325,11 @@ export class HttpResponse {
     return this.#http.isAnswering(this) ? this.#http.drained() : Promise.resolve(false);
   }
 
+  /** Whether the connection closed before the response had ended. */
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
   /** Calls back, once, if the connection closes before the response has ended. */
   onClose(callback: () => void): void {
     this.#onClose ??= [];
@@ -365,6 +371,7 @@ export class HttpResponse {
   onConnectionClosed(): void {
     if (this.#state !== ENDED) {
       this.#state = ENDED;
+      this.#isCut = true;
       for (const callback of this.#onClose ?? []) {
         callback();
       }
