@@ -1,5 +1,13 @@
 /** HTTP/1.1 servers, `millrace/http`. Everything public of it is named here. */
 
+export type { Coding } from './accept-encoding.js';
+export { CODINGS, type CompressionOptions, sendCompressed } from './compression.js';
+export {
+  EventStream,
+  type EventStreamOptions,
+  encodeEvent,
+  type ServerEvent,
+} from './event-stream.js';
 export { formatHttpDate, parseHttpDate } from './http-date.js';
 export {
   closeHttp,

@@ -325,6 +325,25 @@ export class HttpResponse {
     return this.#http.isAnswering(this) ? this.#http.drained() : Promise.resolve(false);
   }
 
+  /**
+   * Writes a piece, waiting for room before it if there is none, and for the queue to drain after it: for loops that
+   * produce a body. False if the client is gone.
+   */
+  async writeAll(piece: BodyInput): Promise<boolean> {
+    for (;;) {
+      const result = this.write(piece);
+      if (result === 'sent') {
+        return true;
+      }
+      if (result === 'closed' || !(await this.drained())) {
+        return false;
+      }
+      if (result === 'queued') {
+        return true;
+      }
+    }
+  }
+
   /** Whether the connection closed before the response had ended. */
   get isCut(): boolean {
     return this.#isCut;

@@ -123,27 +123,11 @@ async function sendBody(
   let piece: Awaited<typeof next> = first;
   let following: typeof next | undefined = next;
   while (!piece.done) {
-    if (!(await writeAll(piece.value, response))) {
+    if (!(await response.writeAll(piece.value))) {
       return;
     }
     piece = await (following ?? reader.read());
     following = undefined;
   }
   response.end();
-}
-
-/** False if the client is gone. */
-async function writeAll(bytes: Uint8Array, response: HttpResponse): Promise<boolean> {
-  for (;;) {
-    const result = response.write(bytes);
-    if (result === 'sent') {
-      return true;
-    }
-    if (result === 'closed' || !(await response.drained())) {
-      return false;
-    }
-    if (result === 'queued') {
-      return true;
-    }
-  }
 }
