@@ -95,6 +95,7 @@ export const RULES = {
     'src/http/service.ts': 'test/http/http-handler.test.ts',
     'src/http/status.ts': 'test/http/response.test.ts',
     'src/http/web-request.ts': 'test/http/web-handler.test.ts',
+    'src/http/media-types.ts': 'test/http/static-files.test.ts',
     'src/http/trailers.ts': 'test/http/http-handler.test.ts',
     'src/http/rejects.ts': 'test/http/request-reader.test.ts',
     'src/http/chunked-decoder.ts': 'test/http/request-reader.test.ts',

@@ -29,6 +29,7 @@ export {
 } from './response-fields.js';
 export { type PathParams, type RouteHandler, Router } from './router.js';
 export type { HttpStats, OnError, OnRequest, OnUpgrade } from './service.js';
+export { type StaticHandler, type StaticOptions, staticFiles } from './static-files.js';
 export {
   sendWebResponse,
   type WebFetch,
