@@ -33,7 +33,10 @@ export const RULES = {
     { of: 'src/base/', may: ['src/base/', 'src/errors.ts'] },
     { of: 'src/connection/', may: ['src/base/', 'src/connection/', ...FACE] },
     { of: 'src/engine/', may: ['src/base/', 'src/connection/', 'src/engine/', ...FACE] },
-    { of: 'src/http/', may: ['src/http/', 'src/base/wall-clock.ts', ...FACE] },
+    {
+      of: 'src/http/',
+      may: ['src/http/', 'src/base/wall-clock.ts', 'src/base/ip-address.ts', ...FACE],
+    },
     { of: 'src/cli/', may: ['src/cli/', 'src/index.ts', 'src/engine/', 'src/base/', ...FACE] },
   ],
 
@@ -96,6 +99,9 @@ export const RULES = {
     'src/http/status.ts': 'test/http/response.test.ts',
     'src/http/web-request.ts': 'test/http/web-handler.test.ts',
     'src/http/media-types.ts': 'test/http/static-files.test.ts',
+    'src/http/crc32c.ts': 'test/http/proxy-header.test.ts',
+    'src/http/proxy-v2.ts': 'test/http/proxy-header.test.ts',
+    'src/http/proxy-writer.ts': 'test/http/proxy-header.test.ts',
     'src/http/trailers.ts': 'test/http/http-handler.test.ts',
     'src/http/rejects.ts': 'test/http/request-reader.test.ts',
     'src/http/chunked-decoder.ts': 'test/http/request-reader.test.ts',

@@ -17,6 +17,9 @@ export {
   httpHandler,
 } from './http-handler.js';
 export type { HttpLimits } from './limits.js';
+export { type ProxyOptions, proxyHeaderOf, proxyProtocol } from './proxy-handler.js';
+export type { ProxyHeader, ProxyValue } from './proxy-header.js';
+export { encodeProxyHeader, type ProxyHeaderOptions } from './proxy-writer.js';
 export type { RejectCode } from './rejects.js';
 export type { HttpRequest } from './request.js';
 export type { BodySink } from './request-body.js';
