@@ -86,6 +86,7 @@ export const RULES = {
     'src/connection/write-limits.ts': 'test/connection/connection-writes.test.ts',
     'src/engine/driver-of-auto.ts': 'test/cli/doctor.test.ts',
     'src/base/wall-clock.ts': 'test/http/http-handler.test.ts',
+    'src/http/body-input.ts': 'test/http/response.test.ts',
     'src/http/body-state.ts': 'test/http/http-handler.test.ts',
     'src/http/closing.ts': 'test/http/http-handler.test.ts',
     'src/http/conversation.ts': 'test/http/http-handler.test.ts',

@@ -8,7 +8,8 @@
 import * as zlib from 'node:zlib';
 
 import { type Coding, negotiateCoding } from './accept-encoding.js';
-import type { BodyInput, HttpResponse } from './response.js';
+import type { BodyInput } from './body-input.js';
+import type { HttpResponse } from './response.js';
 
 export interface CompressionOptions {
   /** Shorter bodies are sent as they are. 1,024. */

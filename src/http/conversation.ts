@@ -18,7 +18,6 @@ import { Exchange } from './exchange.js';
 import type { HttpConnection } from './http-connection.js';
 import { REJECT_STATUS, type RejectCode } from './rejects.js';
 import type { HttpRequest } from './request.js';
-import { gone } from './request-body.js';
 import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from './request-reader.js';
 import { reasonOf, statusLine } from './status.js';
 import { trailersOf } from './trailers.js';
@@ -67,11 +66,15 @@ export class Conversation extends Exchange {
     let pos = 0;
     try {
       pos = this.#process(bytes, isOwn);
+    } catch (error) {
+      // Of the user's, such as a body's sink: what was not read is lost, hence the place in the stream too.
+      this.connection.abort();
+      throw error;
     } finally {
       this.isInBatch = false;
       this.flush();
     }
-    if (this.upgrade !== undefined && this.request === undefined) {
+    if (this.upgrade !== undefined && this.request === undefined && !this.isOutputBlocked) {
       this.#handOver(this.upgrade, bytes.subarray(pos));
       return;
     }
@@ -88,11 +91,11 @@ export class Conversation extends Exchange {
       if (this.after !== STAY_OPEN || this.http === undefined) {
         return bytes.byteLength;
       }
-      if (this.upgrade !== undefined && this.request === undefined) {
-        return pos;
-      }
       if (this.#mustWait()) {
         this.#keep(bytes, pos, isOwn);
+        return pos;
+      }
+      if (this.upgrade !== undefined && this.request === undefined) {
         return pos;
       }
       if (budget === 0 && reader.isIdle && pos < bytes.byteLength) {
@@ -198,11 +201,12 @@ export class Conversation extends Exchange {
   reject(code: RejectCode): void {
     this.service.stats.rejects[code] += 1;
     const response = this.response;
-    this.request?.onFailure(gone());
+    const { request } = this;
     this.response = undefined;
-    const mayAnswer = this.request === undefined || response?.isStarted === false;
+    const mayAnswer = request === undefined || response?.isStarted === false;
     this.request = undefined;
-    response?.onConnectionClosed();
+    this.after = FINISH;
+    this.tellGone(request, response);
     if (mayAnswer) {
       const status = REJECT_STATUS[code];
       const body = `${reasonOf(status)} (${code})\n`;
@@ -211,7 +215,6 @@ export class Conversation extends Exchange {
           `Content-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
       );
     }
-    this.after = FINISH;
     if (!this.isInBatch) {
       this.flush();
       this.#settle();
@@ -228,7 +231,7 @@ export class Conversation extends Exchange {
       this.finish();
       this.service.activate(this);
     } else if (this.#isIdle) {
-      if (this.service.isDraining) {
+      if (this.service.isDraining || this.isPeerDone) {
         this.connection.close();
       }
       this.unpausePeer();
@@ -281,10 +284,8 @@ export class Conversation extends Exchange {
   onClose(): void {
     const request = this.request;
     const response = this.response;
-    this.response = undefined;
     this.#retire();
-    request?.onFailure(gone());
-    response?.onConnectionClosed();
+    this.tellGone(request, response);
   }
 
   /** Back to the service, for another connection. */

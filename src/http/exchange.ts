@@ -111,8 +111,7 @@ export abstract class Exchange extends ClosingOutput {
     const code = error instanceof MillraceError ? error.code : '';
     // The client's doing, which the handler passed on: a body that is too long, or does not come.
     if (code !== BODY_LENGTH_CODE && code !== GONE_CODE) {
-      this.service.stats.handlerErrors += 1;
-      this.service.options.onError(error, request);
+      this.#report(error, request);
     }
     if (this.response !== response) {
       return;
@@ -124,9 +123,30 @@ export abstract class Exchange extends ClosingOutput {
     // Not the handler's: that one may be half made.
     const failure = new HttpResponse(this, request);
     this.response = failure;
-    response.onConnectionClosed();
+    this.tellGone(undefined, response);
     failure.status = code === BODY_LENGTH_CODE ? 413 : 500;
     failure.end();
+  }
+
+  #report(error: unknown, request: HttpRequest): void {
+    this.service.stats.handlerErrors += 1;
+    this.service.options.onError(error, request);
+  }
+
+  /**
+   * The rest of a request will not come, and its response cannot go out. What the user's callbacks throw is reported.
+   */
+  protected tellGone(request: HttpRequest | undefined, response: HttpResponse | undefined): void {
+    try {
+      request?.onFailure(gone());
+    } catch (error) {
+      this.#report(error, request!);
+    }
+    try {
+      response?.onConnectionClosed();
+    } catch (error) {
+      this.#report(error, response!.request);
+    }
   }
 
   commonFields(hasDate: boolean): string {
@@ -173,7 +193,7 @@ export abstract class Exchange extends ClosingOutput {
   /** The response is complete before the request is. */
   #abandonBody(request: HttpRequest): void {
     this.pace.beginDrain();
-    request.onFailure(gone());
+    this.tellGone(request, undefined);
     if (!this.keepsAlive) {
       this.after = FINISH;
     }

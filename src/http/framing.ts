@@ -6,7 +6,7 @@
  * ones), a length beside a coding, any coding but `chunked` alone, chunked in HTTP/1.0.
  */
 
-import { equalsIgnoringCase, equalsText, HOST, LOWER, latin1, TAB, TOKEN } from './grammar.js';
+import { equalsIgnoringCase, equalsText, HOST, LOWER, latin1, SP, TAB, TOKEN } from './grammar.js';
 import type { Limits } from './limits.js';
 import type { RejectCode } from './rejects.js';
 import type { RequestHead } from './request-head.js';
@@ -90,10 +90,10 @@ export class Framing {
       this.#readConnection(bytes, from, to);
     } else if (equalsIgnoringCase(bytes, start, end, 'content-length')) {
       this.#lengths += 1;
-      return this.#readLength(bytes, from, to);
+      return hasTabAfter(bytes, to) ? 'content-length' : this.#readLength(bytes, from, to);
     } else if (equalsIgnoringCase(bytes, start, end, 'transfer-encoding')) {
       this.#codings += 1;
-      return readCoding(bytes, from, to);
+      return hasTabAfter(bytes, to) ? 'transfer-encoding' : readCoding(bytes, from, to);
     } else if (equalsIgnoringCase(bytes, start, end, 'expect')) {
       if (head.minorVersion === 1) {
         if (!equalsIgnoringCase(bytes, from, to, '100-continue')) {
@@ -191,6 +191,15 @@ export class Framing {
       this.contentLength === 0;
     return undefined;
   }
+}
+
+/** A tab after a value is white space as a space is, but not to every server: not where it is about framing. */
+function hasTabAfter(bytes: Uint8Array, to: number): boolean {
+  let i = to;
+  while (bytes[i] === SP) {
+    i += 1;
+  }
+  return bytes[i] === TAB;
 }
 
 function isSpace(byte: number): boolean {

@@ -105,12 +105,15 @@ class HttpServerHandler implements HttpHandler {
     };
     for (const name of ['onBoot', 'onTick', 'onMessage'] as const) {
       if (options[name] !== undefined) {
-        Object.assign(this, { [name]: options[name] });
+        const hook = options[name] as (...values: never[]) => unknown;
+        Object.assign(this, { [name]: hook.bind(options) });
       }
     }
     this.onShutdown = (reactor) => {
       this.#services.delete(reactor);
       this.#service = undefined;
+      // The next server of this handler is a new one.
+      this.#isDraining &&= this.#services.size > 0;
       return options.onShutdown?.(reactor);
     };
   }
@@ -171,8 +174,11 @@ class HttpServerHandler implements HttpHandler {
       this.#serviceOf(connection.reactor).delegates.delete(connection);
       return delegate?.onClose?.(connection, reason);
     }
-    http.conversation?.onClose();
-    http.service.remove(http);
+    try {
+      http.conversation?.onClose();
+    } finally {
+      http.service.remove(http);
+    }
   }
 
   /** Undefined once the connection was handed over: its context is that handler's. */

@@ -1,6 +1,7 @@
 /** HTTP/1.1 servers, `millrace/http`. Everything public of it is named here. */
 
 export type { Coding } from './accept-encoding.js';
+export type { BodyInput } from './body-input.js';
 export { CODINGS, type CompressionOptions, sendCompressed } from './compression.js';
 export {
   EventStream,
@@ -23,7 +24,7 @@ export { encodeProxyHeader, type ProxyHeaderOptions } from './proxy-writer.js';
 export type { RejectCode } from './rejects.js';
 export type { HttpRequest } from './request.js';
 export type { BodySink } from './request-body.js';
-export type { BodyInput, HttpResponse } from './response.js';
+export type { HttpResponse } from './response.js';
 export {
   type FieldsInput,
   type FieldValueInput,

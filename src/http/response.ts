@@ -5,6 +5,7 @@
  */
 
 import type { Handler, WriteResult } from '../api.js';
+import { type BodyInput, checkBody } from './body-input.js';
 import type { Exchange } from './exchange.js';
 import { GATHER_BYTES, LARGE_BYTES, utf8Length } from './output.js';
 import type { HttpRequest } from './request.js';
@@ -16,9 +17,6 @@ import {
   ResponseFields,
 } from './response-fields.js';
 import { checkStatus, isBodyless, statusLine } from './status.js';
-
-/** What `end` and `write` take: a string goes out as UTF-8. */
-export type BodyInput = string | Uint8Array;
 
 const FRESH = 0;
 const STREAMING = 1;
@@ -126,6 +124,7 @@ export class HttpResponse {
    */
   end(body?: BodyInput): 'queued' | 'closed' {
     const http = this.#http;
+    checkBody(body ?? '');
     if (this.#state === ENDED || !http.isAnswering(this)) {
       this.#state = ENDED;
       return 'closed';
@@ -206,6 +205,7 @@ export class HttpResponse {
    */
   write(piece: BodyInput): WriteResult {
     const http = this.#http;
+    checkBody(piece);
     if (this.#state === ENDED || !http.isAnswering(this)) {
       return 'closed';
     }

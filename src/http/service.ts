@@ -215,11 +215,15 @@ export class Service {
   #sweep(): void {
     this.#timer = -1;
     this.beginBatch();
-    for (const conversation of this.active) {
-      this.#check(conversation);
+    try {
+      for (const conversation of this.active) {
+        this.#check(conversation);
+      }
+      this.#expireIdle();
+    } finally {
+      // Whatever a hook of the user's threw: the others' deadlines stand.
+      this.#schedule();
     }
-    this.#expireIdle();
-    this.#schedule();
   }
 
   #check(conversation: Conversation): void {

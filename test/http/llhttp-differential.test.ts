@@ -26,11 +26,7 @@ const STRICTER: readonly { readonly says: RegExp; readonly why: string }[] = [
     why: 'Quoted pairs, and an extension after a quoted string, are right (RFC 9112 7.1.1); llhttp reads neither.',
   },
   {
-    says: /^reject Invalid character in Content-Length$/,
-    why: 'HTAB is white space after a value as SP is (RFC 9110 5.6.3); llhttp takes SP only.',
-  },
-  {
-    says: /^reject (Invalid `Transfer-Encoding` header value|Content-Length can't be present with .*)$/,
+    says: /^reject (Invalid `Transfer-Encoding` header value|(Empty|Invalid character in) Content-Length)$/,
     why: 'In a trailer section these mean nothing (RFC 9110 6.5.1): ours are kept apart and dropped.',
   },
 ];
@@ -78,7 +74,6 @@ describe('against llhttp', () => {
     assert.deepEqual(differences, [
       'chunked.md: an extension with a quoted string',
       'chunked.md: several extensions',
-      'content-length.md: white space around',
       'request-line.md: a method in lower case is another method',
       'request-line.md: an unknown method',
       'trailers.md: framing fields are no framing',
@@ -130,9 +125,11 @@ describe("against node:http's server", () => {
       const complete = before.slice(0, before.lastIndexOf('end') + 1);
       const expected = complete.filter((line) => /^(?!trailer|end| )/.test(line));
       seen = [];
+      // Whether it ends or is reset is not the question.
       const socket = connect(port, '127.0.0.1').on('error', () => {});
+      const closed = new Promise((resolve) => socket.on('close', resolve));
       socket.resume().end(bytes);
-      await once(socket, 'close');
+      await closed;
       if (compare(bytes, []) === undefined) {
         assert.deepEqual(seen.slice(0, expected.length), expected, name);
       }

@@ -129,6 +129,8 @@ describe('HttpResponse', () => {
         assert.throws(() => response.trailer('a', 'b\n'), TypeError);
         assert.throws(() => Object.assign(response, { status: 99 }), RangeError);
         assert.throws(() => response.field('a', 'b'.repeat(70_000)), RangeError);
+        assert.throws(() => response.end({} as never), TypeError);
+        assert.throws(() => response.write(5 as never), TypeError);
         response.status = 204;
         assert.throws(() => response.end('body'), TypeError);
         response.end();
