@@ -77,6 +77,7 @@ export abstract class ClosingOutput extends ResponseOutput {
     this.isPeerDone = false;
     this.#isFinishing = false;
     this.#isPaused = false;
+    this.pace.forget();
     this.dropOutput();
   }
 }

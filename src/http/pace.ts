@@ -42,6 +42,14 @@ export class Pace {
     this.#drainMs = 0;
   }
 
+  /** For the next connection. */
+  forget(): void {
+    this.#headSince = -1;
+    this.#bodyMs = 0;
+    this.bodyBytes = 0;
+    this.#drainMs = 0;
+  }
+
   /** From now on `check` is called about once a second. */
   begin(now: number): void {
     this.#lastCheck = now;

@@ -168,6 +168,8 @@ class BodyIterator implements AsyncIterableIterator<Buffer> {
         const waiters = this.#waiting.splice(0);
         if (waiters.length === 0) {
           this.#error = error;
+        } else {
+          this.#isEnded = true;
         }
         for (const { reject } of waiters) {
           reject(error);

@@ -50,6 +50,21 @@ describe('a peer that is slow', () => {
     assert.equal(handler.httpStats.rejects['head-timeout'], 1);
   });
 
+  it('is not blamed for one that went before it', async () => {
+    const { pass, connect } = bound(open({ headTimeoutMs: 10_000 }));
+    const { peer } = await connect();
+    peer.send('GET / HTTP');
+    await pass(5_000);
+    peer.reset();
+    await pass(20_000);
+    const { peer: next } = await connect();
+    next.send('GET / HTTP');
+    await pass(9_000);
+    assert.equal(textOf(next), '');
+    await pass(3_000);
+    assert.match(textOf(next), /^HTTP\/1\.1 408 /);
+  });
+
   it('with the head of a later request too', async () => {
     const { pass, connect } = bound(open({ onRequest: (_, response) => response.end() }));
     const { peer } = await connect();

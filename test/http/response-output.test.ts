@@ -92,6 +92,47 @@ describe('a peer that does not read', () => {
     }
   });
 
+  it('gets everything that a full queue had refused, in order', async () => {
+    const rig = await HttpRig.open(
+      {
+        outputBytesMax: 100 * MiB,
+        onRequest: async (request, response) => {
+          const [, kind, size] = request.path.split('/');
+          const body = Buffer.alloc(Number(size), kind);
+          if (kind === 's') {
+            await response.writeAll(body.subarray(0, 10));
+            assert.ok(await response.writeAll(body.subarray(10)));
+            response.end();
+          } else {
+            response.end(body);
+          }
+        },
+      },
+      {
+        writeQueueMax: 30_000,
+        highWaterMark: 20_000,
+        lowWaterMark: 10_000,
+        sendBufferBytes: 8_192,
+      },
+    );
+    const client = await rig.connect(SMALL);
+    const paths = Array.from({ length: 300 }, (_, i) => {
+      const kind = 'acos'[i % 4];
+      return `/${kind}/${[9_000, 15_000, 40_000, 60_000][(i * 7) % 4]}`;
+    });
+    const sending = client.send(paths.map((path) => get(path)).join(''));
+    for (let i = 0; i < 50; i += 1) {
+      await nextRound();
+    }
+    assert.ok(rig.server.stats.totals.refusedWriteFull > 0);
+    for (const path of paths) {
+      const [, kind, size] = path.split('/');
+      const { body } = await client.answer();
+      assert.ok(body === kind!.repeat(Number(size)), path);
+    }
+    await sending;
+  });
+
   it('gets the whole of a last response', async () => {
     const rig = await HttpRig.open({
       onRequest: (_, response) => response.end(Buffer.alloc(5 * MiB, 'z')),
