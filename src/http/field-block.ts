@@ -1,0 +1,203 @@
+/**
+ * Fields as offsets: the lines of a head or a trailer section are checked byte by byte and noted as positions in the
+ * bytes they came in; text is made of them only when somebody asks. Works line by line, so that a block that arrives in
+ * pieces goes on where it stopped. No I/O; used by request-head.ts and chunked-decoder.ts.
+ *
+ * Strict where RFC 9112 leaves a choice: lines end with CRLF and nothing else, no folding, no space before the colon.
+ */
+
+import {
+  COLON,
+  CR,
+  equalsIgnoringCase,
+  FIELD_VALUE,
+  LF,
+  latin1,
+  SP,
+  TAB,
+  TOKEN,
+} from './grammar.js';
+
+/** Outcomes of `parseFields`. */
+export const FIELDS_MORE = 0;
+export const FIELDS_DONE = 1;
+export const FIELDS_BAD = 2;
+export const FIELDS_TOO_LONG = 3;
+export const FIELDS_TOO_MANY = 4;
+
+/** Four numbers for each field: where its name and its value start and end. */
+const STRIDE = 4;
+const FIRST_FIELDS = 24;
+
+export class FieldBlock {
+  /** Where the offsets point into, from `base` on. Borrowed from whoever parses, until `adopt`. */
+  bytes: Buffer;
+  base = 0;
+  count = 0;
+  /** Start of the line to be parsed next, relative to `base`. */
+  at = 0;
+  offsets: Int32Array;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+    this.offsets = new Int32Array(FIRST_FIELDS * STRIDE);
+  }
+
+  /**
+   * Parses whole lines up to and with the empty one that ends the block, from `at` to `end` (a position in `bytes`).
+   * Before `FIELDS_DONE` it may be called again with more bytes at the same offsets.
+   */
+  parseFields(end: number, lineMax: number, countMax: number): number {
+    const { bytes, base } = this;
+    let pos = base + this.at;
+    for (;;) {
+      if (pos >= end) {
+        return FIELDS_MORE;
+      }
+      if (bytes[pos] === CR) {
+        if (pos + 1 >= end) {
+          return FIELDS_MORE;
+        }
+        if (bytes[pos + 1] !== LF) {
+          return FIELDS_BAD;
+        }
+        this.at = pos + 2 - base;
+        return FIELDS_DONE;
+      }
+      const next = this.#parseLine(pos, end, lineMax, countMax);
+      if (next <= 0) {
+        return -next;
+      }
+      pos = next;
+      this.at = pos - base;
+    }
+  }
+
+  /** One field line: the position after it, or the negative of an outcome. */
+  #parseLine(start: number, end: number, lineMax: number, countMax: number): number {
+    const { bytes, base, count } = this;
+    const limit = Math.min(end, start + lineMax);
+    let pos = start;
+    while (pos < limit && TOKEN[bytes[pos]] === 1) {
+      pos += 1;
+    }
+    const nameEnd = pos;
+    if (pos < limit) {
+      if (bytes[pos] !== COLON || pos === start) {
+        return -FIELDS_BAD;
+      }
+      pos += 1;
+      while (pos < limit && (bytes[pos] === SP || bytes[pos] === TAB)) {
+        pos += 1;
+      }
+    }
+    const valueStart = pos;
+    while (pos < limit && FIELD_VALUE[bytes[pos]] === 1) {
+      pos += 1;
+    }
+    if (pos + 1 >= limit) {
+      // A CR as the last byte that is there may be right. What is at its limit is not looked at further.
+      const isGood = pos >= limit || bytes[pos] === CR;
+      return limit < end || limit === start + lineMax
+        ? -(isGood ? FIELDS_TOO_LONG : FIELDS_BAD)
+        : -(isGood ? FIELDS_MORE : FIELDS_BAD);
+    }
+    if (bytes[pos] !== CR || bytes[pos + 1] !== LF) {
+      return -FIELDS_BAD;
+    }
+    if (count === countMax) {
+      return -FIELDS_TOO_MANY;
+    }
+    let valueEnd = pos;
+    while (valueEnd > valueStart && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === TAB)) {
+      valueEnd -= 1;
+    }
+    const i = count * STRIDE;
+    if (i === this.offsets.length) {
+      this.#grow();
+    }
+    const { offsets } = this;
+    offsets[i] = start - base;
+    offsets[i + 1] = nameEnd - base;
+    offsets[i + 2] = valueStart - base;
+    offsets[i + 3] = valueEnd - base;
+    this.count = count + 1;
+    return pos + 2;
+  }
+
+  #grow(): void {
+    const offsets = new Int32Array(this.offsets.length * 2);
+    offsets.set(this.offsets);
+    this.offsets = offsets;
+  }
+
+  /** The index of the first field of that name (in lower case) from `from` on, or -1. */
+  find(name: string, from = 0): number {
+    const { bytes, base, offsets, count } = this;
+    for (let i = from; i < count; i += 1) {
+      const at = i * STRIDE;
+      if (equalsIgnoringCase(bytes, base + offsets[at], base + offsets[at + 1], name)) {
+        return i;
+      }
+    }
+    return -1;
+  }
+
+  nameStart(i: number): number {
+    return this.base + this.offsets[i * STRIDE];
+  }
+
+  nameEnd(i: number): number {
+    return this.base + this.offsets[i * STRIDE + 1];
+  }
+
+  valueStart(i: number): number {
+    return this.base + this.offsets[i * STRIDE + 2];
+  }
+
+  valueEnd(i: number): number {
+    return this.base + this.offsets[i * STRIDE + 3];
+  }
+
+  /** The name as it was sent. */
+  nameAt(i: number): string {
+    return latin1(this.bytes, this.nameStart(i), this.nameEnd(i));
+  }
+
+  valueAt(i: number): string {
+    return latin1(this.bytes, this.valueStart(i), this.valueEnd(i));
+  }
+
+  /** All values of a field in one (RFC 9110 5.3; cookies with their own separator); undefined if there is none. */
+  value(name: string): string | undefined {
+    let i = this.find(name);
+    if (i < 0) {
+      return undefined;
+    }
+    let value = this.valueAt(i);
+    for (i = this.find(name, i + 1); i >= 0; i = this.find(name, i + 1)) {
+      value += (name === 'cookie' ? '; ' : ', ') + this.valueAt(i);
+    }
+    return value;
+  }
+
+  /** A map and not an object, so that a field named `__proto__` is a field. Names in lower case. */
+  toMap(): Map<string, string> {
+    const map = new Map<string, string>();
+    for (let i = 0; i < this.count; i += 1) {
+      const name = this.nameAt(i).toLowerCase();
+      if (!map.has(name)) {
+        map.set(name, this.value(name)!);
+      }
+    }
+    return map;
+  }
+
+  /** For the next block: forgets all fields. */
+  restart(bytes: Buffer, base: number): void {
+    this.bytes = bytes;
+    this.base = base;
+    this.count = 0;
+    this.at = 0;
+  }
+}

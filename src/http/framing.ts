@@ -1,0 +1,304 @@
+/**
+ * What the fields of a head mean for the connection: how long the body is, whether another request may follow, and what
+ * the client waits for (RFC 9112 6 and 9, RFC 9110 7.2, 7.8 and 10.1.1). One pass over the names, by their length.
+ *
+ * This is where requests are smuggled when two servers disagree, so every doubt is a reject: two lengths (even equal
+ * ones), a length beside a coding, any coding but `chunked` alone, chunked in HTTP/1.0.
+ */
+
+import { equalsIgnoringCase, equalsText, HOST, LOWER, latin1, SP, TAB, TOKEN } from './grammar.js';
+import type { Limits } from './limits.js';
+import type { RejectCode } from './rejects.js';
+import type { RequestHead } from './request-head.js';
+
+const ZERO = 0x30;
+const NINE = 0x39;
+const COMMA = 0x2c;
+const AT_LENGTH_CHUNKED = -1;
+/** Decimal digits of Number.MAX_SAFE_INTEGER. */
+const LENGTH_DIGITS_MAX = 16;
+
+export class Framing {
+  /** Bytes of the body; -1 when it is chunked. */
+  contentLength = 0;
+  keepsAlive = true;
+  /** The client waits for 100 before it sends the body. */
+  expectsContinue = false;
+  /** Both an Upgrade field and the option in Connection, in HTTP/1.1 and without a body. */
+  wantsUpgrade = false;
+  #hosts = 0;
+  #lengths = 0;
+  #codings = 0;
+  #closes = false;
+  #keeps = false;
+  #upgradeOption = false;
+  #upgradeField = false;
+
+  get isChunked(): boolean {
+    return this.contentLength === AT_LENGTH_CHUNKED;
+  }
+
+  get hasBody(): boolean {
+    return this.contentLength !== 0;
+  }
+
+  /** Reads a complete head. Returns why it is refused, if so. */
+  read(head: RequestHead, limits: Limits): RejectCode | undefined {
+    this.contentLength = 0;
+    this.expectsContinue = false;
+    this.wantsUpgrade = false;
+    this.#hosts = 0;
+    this.#lengths = 0;
+    this.#codings = 0;
+    this.#closes = false;
+    this.#keeps = false;
+    this.#upgradeOption = false;
+    this.#upgradeField = false;
+    const { count } = head;
+    let host = -1;
+    for (let i = 0; i < count; i += 1) {
+      const start = head.nameStart(i);
+      const end = head.nameEnd(i);
+      switch (end - start) {
+        case 4:
+          if (equalsIgnoringCase(head.bytes, start, end, 'host')) {
+            this.#hosts += 1;
+            host = i;
+          }
+          break;
+        case 6:
+        case 7:
+        case 10:
+        case 14:
+        case 17: {
+          const reject = this.#readField(head, i, start, end);
+          if (reject !== undefined) {
+            return reject;
+          }
+          break;
+        }
+      }
+    }
+    return this.#conclude(head, host, limits);
+  }
+
+  #readField(head: RequestHead, i: number, start: number, end: number): RejectCode | undefined {
+    const { bytes } = head;
+    const from = head.valueStart(i);
+    const to = head.valueEnd(i);
+    if (equalsIgnoringCase(bytes, start, end, 'connection')) {
+      this.#readConnection(bytes, from, to);
+    } else if (equalsIgnoringCase(bytes, start, end, 'content-length')) {
+      this.#lengths += 1;
+      return hasTabAfter(bytes, to) ? 'content-length' : this.#readLength(bytes, from, to);
+    } else if (equalsIgnoringCase(bytes, start, end, 'transfer-encoding')) {
+      this.#codings += 1;
+      return hasTabAfter(bytes, to) ? 'transfer-encoding' : readCoding(bytes, from, to);
+    } else if (equalsIgnoringCase(bytes, start, end, 'expect')) {
+      if (head.minorVersion === 1) {
+        if (!equalsIgnoringCase(bytes, from, to, '100-continue')) {
+          return 'expect';
+        }
+        this.expectsContinue = true;
+      }
+    } else if (equalsIgnoringCase(bytes, start, end, 'upgrade')) {
+      this.#upgradeField = true;
+    }
+    return undefined;
+  }
+
+  #readConnection(bytes: Uint8Array, from: number, to: number): void {
+    let start = from;
+    while (start < to) {
+      let end = start;
+      while (end < to && bytes[end] !== COMMA) {
+        end += 1;
+      }
+      let first = start;
+      let last = end;
+      while (first < last && isSpace(bytes[first])) {
+        first += 1;
+      }
+      while (last > first && isSpace(bytes[last - 1])) {
+        last -= 1;
+      }
+      if (equalsIgnoringCase(bytes, first, last, 'close')) {
+        this.#closes = true;
+      } else if (equalsIgnoringCase(bytes, first, last, 'keep-alive')) {
+        this.#keeps = true;
+      } else if (equalsIgnoringCase(bytes, first, last, 'upgrade')) {
+        this.#upgradeOption = true;
+      }
+      start = end + 1;
+    }
+  }
+
+  /** 1*DIGIT without leading zeros, below 2^53. */
+  #readLength(bytes: Uint8Array, from: number, to: number): RejectCode | undefined {
+    const digits = to - from;
+    if (digits === 0 || digits > LENGTH_DIGITS_MAX || (bytes[from] === ZERO && digits > 1)) {
+      return 'content-length';
+    }
+    let length = 0;
+    for (let i = from; i < to; i += 1) {
+      if (bytes[i] < ZERO || bytes[i] > NINE) {
+        return 'content-length';
+      }
+      length = length * 10 + (bytes[i] - ZERO);
+    }
+    if (length > Number.MAX_SAFE_INTEGER) {
+      return 'content-length';
+    }
+    this.contentLength = length;
+    return undefined;
+  }
+
+  #conclude(head: RequestHead, host: number, limits: Limits): RejectCode | undefined {
+    if (this.#codings > 0 && this.#lengths > 0) {
+      return 'framing';
+    }
+    if (this.#lengths > 1) {
+      return 'content-length';
+    }
+    if (this.#codings > 1 || (this.#codings > 0 && head.minorVersion === 0)) {
+      return 'transfer-encoding';
+    }
+    if (this.#hosts > 1 || (this.#hosts === 0 && head.minorVersion === 1)) {
+      return 'host';
+    }
+    const isHostGood = host < 0 || isHost(head.bytes, head.valueStart(host), head.valueEnd(host));
+    if (!isHostGood) {
+      return 'host';
+    }
+    if (head.isMethod('CONNECT')) {
+      return 'connect';
+    }
+    const reject = head.isOriginForm ? undefined : checkTarget(head, host);
+    if (reject !== undefined) {
+      return reject;
+    }
+    if (this.#codings > 0) {
+      this.contentLength = AT_LENGTH_CHUNKED;
+    } else if (this.contentLength > limits.bodyBytesMax) {
+      return 'body-length';
+    }
+    this.keepsAlive = !this.#closes && (head.minorVersion === 1 || this.#keeps);
+    this.expectsContinue &&= this.contentLength !== 0;
+    this.wantsUpgrade =
+      this.#upgradeOption &&
+      this.#upgradeField &&
+      head.minorVersion === 1 &&
+      this.contentLength === 0;
+    return undefined;
+  }
+}
+
+/** A tab after a value is white space as a space is, but not to every server: not where it is about framing. */
+function hasTabAfter(bytes: Uint8Array, to: number): boolean {
+  let i = to;
+  while (bytes[i] === SP) {
+    i += 1;
+  }
+  return bytes[i] === TAB;
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === TAB;
+}
+
+/** `chunked` alone is right; another coding is one that we do not have; everything else is no list of codings. */
+function readCoding(bytes: Uint8Array, from: number, to: number): RejectCode | undefined {
+  if (equalsIgnoringCase(bytes, from, to, 'chunked')) {
+    return undefined;
+  }
+  if (from === to || equalsIgnoringCase(bytes, from, to, 'identity')) {
+    return 'transfer-encoding';
+  }
+  for (let i = from; i < to; i += 1) {
+    if (TOKEN[bytes[i]] === 0) {
+      return 'transfer-encoding';
+    }
+  }
+  return 'transfer-coding';
+}
+
+/** `uri-host [ ":" port ]` (RFC 9110 7.2); empty when the target has no authority. */
+function isHost(bytes: Uint8Array, from: number, to: number): boolean {
+  let colon = -1;
+  for (let i = from; i < to; i += 1) {
+    if (HOST[bytes[i]] === 0) {
+      return false;
+    }
+    if (bytes[i] === 0x3a) {
+      colon = i;
+    }
+  }
+  if (bytes[from] === 0x5b && to > from) {
+    return isIpLiteral(bytes, from, to);
+  }
+  for (let i = from; i < to; i += 1) {
+    if (bytes[i] === 0x5b || bytes[i] === 0x5d || (bytes[i] === 0x3a && i !== colon)) {
+      return false;
+    }
+  }
+  return colon < 0 || (colon > from && isPort(bytes, colon + 1, to));
+}
+
+/** `"[" 1*( HEXDIG / ":" / "." ) "]" [ ":" port ]` */
+function isIpLiteral(bytes: Uint8Array, from: number, to: number): boolean {
+  let i = from + 1;
+  while (i < to && bytes[i] !== 0x5d) {
+    const byte = LOWER[bytes[i]];
+    const isHex = (byte >= ZERO && byte <= NINE) || (byte >= 0x61 && byte <= 0x66);
+    if (!isHex && byte !== 0x3a && byte !== 0x2e) {
+      return false;
+    }
+    i += 1;
+  }
+  if (i === from + 1 || i >= to) {
+    return false;
+  }
+  return i + 1 === to || (bytes[i + 1] === 0x3a && isPort(bytes, i + 2, to));
+}
+
+function isPort(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i += 1) {
+    if (bytes[i] < ZERO || bytes[i] > NINE) {
+      return false;
+    }
+  }
+  return to - from <= 5;
+}
+
+/** Targets that do not begin with a slash: `*` of OPTIONS, an absolute URI that agrees with Host, or nothing good. */
+function checkTarget(head: RequestHead, host: number): RejectCode | undefined {
+  const { bytes } = head;
+  const from = head.base + head.targetStart;
+  const to = head.base + head.targetEnd;
+  if (equalsText(bytes, from, to, '*')) {
+    return head.isMethod('OPTIONS') ? undefined : 'target';
+  }
+  const schemeLength = equalsIgnoringCase(bytes, from, Math.min(from + 7, to), 'http://')
+    ? 7
+    : equalsIgnoringCase(bytes, from, Math.min(from + 8, to), 'https://')
+      ? 8
+      : 0;
+  if (schemeLength === 0) {
+    return 'target';
+  }
+  const start = from + schemeLength;
+  let end = start;
+  while (end < to && bytes[end] !== 0x2f && bytes[end] !== 0x3f) {
+    end += 1;
+  }
+  if (end === start || !isHost(bytes, start, end)) {
+    return 'target';
+  }
+  if (host >= 0) {
+    const authority = latin1(bytes, start, end).toLowerCase();
+    if (!equalsIgnoringCase(bytes, head.valueStart(host), head.valueEnd(host), authority)) {
+      return 'host';
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,50 @@
+/**
+ * One connection, as long as it speaks HTTP: what is left of it while nothing is under way. Its place in the service's
+ * list is inside it, so that a million of them are no more than these objects.
+ */
+
+import type { Connection, Handler } from '../api.js';
+import type { Conversation } from './conversation.js';
+import type { Service } from './service.js';
+
+export class HttpConnection {
+  readonly connection: Connection;
+  readonly service: Service;
+  /** The list of connections in the order in which they became idle. */
+  previous: HttpConnection | undefined = undefined;
+  next: HttpConnection | undefined = undefined;
+  /** When it became idle, on the service's clock. */
+  stamp = 0;
+  /** Requests so far. */
+  requests = 0;
+  /** While something is under way. */
+  conversation: Conversation | undefined = undefined;
+
+  constructor(connection: Connection, service: Service) {
+    this.connection = connection;
+    this.service = service;
+  }
+
+  get isIdle(): boolean {
+    return this.conversation === undefined;
+  }
+
+  receive(bytes: Buffer): void {
+    this.conversation ??= this.service.takeConversation(this);
+    this.conversation.receive(bytes);
+  }
+
+  /** Gives the connection to another handler, with what was received for it. */
+  handOver(handler: Handler, first: Buffer): void {
+    const { connection, service } = this;
+    service.remove(this);
+    service.delegates.set(connection, handler);
+    connection.context = undefined;
+    // An action is carried out as far as it concerns the connection; it is not the return value of a hook here.
+    if (handler.onOpen?.(connection) === 'close') {
+      connection.close();
+    } else if (first.byteLength > 0 && handler.onData?.(connection, first) === 'close') {
+      connection.close();
+    }
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * What a handler sees of a request. Nothing is decoded before it is asked for. While the hook runs, the head lies in
+ * the memory it was received in; if the response is not complete when the hook returns, the head is copied, so that an
+ * asynchronous handler can go on reading it. One whose response is complete by then is released.
+ */
+
+import type { Connection } from '../api.js';
+import {
+  BODY_DISCARDED,
+  BODY_DONE,
+  BODY_FLOWING,
+  BODY_PAUSED,
+  BODY_WAITING,
+} from './body-state.js';
+import type { Exchange } from './exchange.js';
+import { type BodySink, RequestBody } from './request-body.js';
+import type { RequestHead } from './request-head.js';
+
+const QUESTION_MARK = 0x3f;
+
+const RELEASED =
+  'The request was released when its response was complete and the hook had returned: see request.retain';
+
+export class HttpRequest {
+  readonly #http: Exchange;
+  readonly connection: Connection;
+  #head: RequestHead | undefined;
+  #isCopied = false;
+  /** Bytes that the body has; -1 if it is chunked. */
+  readonly declaredLength: number;
+  readonly isKeepAlive: boolean;
+  readonly expectsContinue: boolean;
+  /** Whether the client asks for another protocol (Connection: upgrade, and Upgrade). */
+  readonly wantsUpgrade: boolean;
+  /** Set by a router: what the path's parameters stand for. */
+  params: Readonly<Record<string, string>> = NO_PARAMS;
+  /** Anything of the user's. */
+  context: unknown = undefined;
+  /** Internal: one of BODY_…. */
+  bodyState: number = BODY_WAITING;
+  #body: RequestBody | undefined;
+  #target: string | undefined;
+  #trailers: ReadonlyMap<string, string> = NO_FIELDS;
+
+  /** Made by the server. */
+  constructor(http: Exchange, head: RequestHead, framing: RequestFraming) {
+    this.#http = http;
+    this.connection = http.connection;
+    this.#head = head;
+    this.declaredLength = framing.contentLength;
+    this.isKeepAlive = framing.keepsAlive;
+    this.expectsContinue = framing.expectsContinue;
+    this.wantsUpgrade = framing.wantsUpgrade;
+  }
+
+  get #fields(): RequestHead {
+    if (this.#head === undefined) {
+      throw new Error(RELEASED);
+    }
+    return this.#head;
+  }
+
+  /** Such as `GET`; methods are case-sensitive. */
+  get method(): string {
+    return this.#fields.method;
+  }
+
+  /** The request target as it was sent, not decoded: `/path?query`, `*`, or an absolute URI. */
+  get target(): string {
+    this.#target ??= this.#fields.target;
+    return this.#target;
+  }
+
+  /** The target up to its query, not decoded; of an absolute URI the path. */
+  get path(): string {
+    const { target } = this;
+    const start = target.charCodeAt(0) === 0x2f ? 0 : pathStart(target);
+    const end = target.indexOf('?', start);
+    const path = end < 0 ? target.slice(start) : target.slice(start, end);
+    return path === '' ? '/' : path;
+  }
+
+  /** What follows the first question mark, not decoded; empty if there is none. */
+  get query(): string {
+    const { target } = this;
+    const at = target.indexOf(String.fromCharCode(QUESTION_MARK));
+    return at < 0 ? '' : target.slice(at + 1);
+  }
+
+  /** `1.1` or `1.0`. */
+  get httpVersion(): '1.0' | '1.1' {
+    return this.#fields.minorVersion === 1 ? '1.1' : '1.0';
+  }
+
+  /**
+   * A field's value as latin1 text, several of one name joined by `, ` (RFC 9110 5.3), cookies by `; `. `name` in lower
+   * case.
+   */
+  header(name: string): string | undefined {
+    return this.#fields.value(name);
+  }
+
+  /** All fields, by name in lower case. Made anew at each call. */
+  get headers(): Map<string, string> {
+    return this.#fields.toMap();
+  }
+
+  /** The fields one by one, as they were sent. */
+  *rawHeaders(): IterableIterator<readonly [name: string, value: string]> {
+    const fields = this.#fields;
+    for (let i = 0; i < fields.count; i += 1) {
+      yield [fields.nameAt(i), fields.valueAt(i)];
+    }
+  }
+
+  get hasBody(): boolean {
+    return this.declaredLength !== 0;
+  }
+
+  /** Bytes of the body; undefined if it is chunked. */
+  get contentLength(): number | undefined {
+    return this.declaredLength < 0 ? undefined : this.declaredLength;
+  }
+
+  /**
+   * Fields that followed a chunked body, by name in lower case; empty before its end. Those that would change what came
+   * before (framing, routing, authentication, RFC 9110 6.5.1) are left out.
+   */
+  get trailers(): ReadonlyMap<string, string> {
+    return this.#trailers;
+  }
+
+  /** Whether all of the request has been received. */
+  get isComplete(): boolean {
+    return this.bodyState === BODY_DONE;
+  }
+
+  /** Keeps the head readable for as long as the request object lives. */
+  retain(): this {
+    if (!this.#isCopied) {
+      this.#head = this.#fields.copy();
+      this.#isCopied = true;
+    }
+    return this;
+  }
+
+  /**
+   * Asks for the body, piece by piece, each borrowed until the sink returns. Until something asks, the body is not read
+   * from the socket. Sends `100 Continue` if the client waits for that.
+   */
+  receive(sink: BodySink): void {
+    this.#bodyOf().receive(sink);
+  }
+
+  /** Stops the pieces, and with them the peer. */
+  pause(): void {
+    if (this.bodyState === BODY_FLOWING) {
+      this.bodyState = BODY_PAUSED;
+    }
+  }
+
+  resume(): void {
+    if (this.bodyState === BODY_PAUSED) {
+      this.bodyState = BODY_FLOWING;
+      this.#http.goOn();
+    }
+  }
+
+  /** What is still to come of the body is read and dropped. */
+  discard(): void {
+    if (this.bodyState !== BODY_DONE && this.bodyState !== BODY_DISCARDED) {
+      this.bodyState = BODY_DISCARDED;
+      this.#http.goOn();
+    }
+  }
+
+  /** The whole body; rejects if it is longer than `max` bytes (1 MiB), and if the client goes or breaks the rules. */
+  bytes(max = 1_048_576): Promise<Buffer> {
+    return this.#bodyOf().bytes(max);
+  }
+
+  /** The whole body as UTF-8. */
+  async text(max?: number): Promise<string> {
+    return (await this.bytes(max)).toString('utf8');
+  }
+
+  /** The whole body as JSON. Rejects with SyntaxError if it is none. */
+  async json(max?: number): Promise<unknown> {
+    return JSON.parse(await this.text(max));
+  }
+
+  /** The pieces of the body, each a copy that the consumer owns; a slow consumer slows the peer down. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
+    return this.#bodyOf().iterate();
+  }
+
+  #bodyOf(): RequestBody {
+    this.#body ??= new RequestBody(this, this.#http);
+    return this.#body;
+  }
+
+  // For the server.
+
+  /** The hook has returned and the response is complete: the head's memory is used for other things from now on. */
+  release(): void {
+    if (!this.#isCopied) {
+      this.#head = undefined;
+    }
+  }
+
+  onBody(bytes: Buffer): void {
+    this.#body?.onData(bytes);
+  }
+
+  onEnd(trailers: ReadonlyMap<string, string>): void {
+    this.bodyState = BODY_DONE;
+    this.#trailers = trailers;
+    this.#body?.onEnd();
+  }
+
+  /** What is missing of the body will not come. */
+  onFailure(error: Error): void {
+    if (this.bodyState !== BODY_DONE) {
+      this.bodyState = BODY_DISCARDED;
+      this.#body?.onError(error);
+    }
+  }
+}
+
+/** What the framing of a request says; see framing.ts. */
+interface RequestFraming {
+  readonly contentLength: number;
+  readonly keepsAlive: boolean;
+  readonly expectsContinue: boolean;
+  readonly wantsUpgrade: boolean;
+}
+
+const NO_FIELDS: ReadonlyMap<string, string> = new Map();
+const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null));
+
+/** Where the path of an absolute URI starts. */
+function pathStart(target: string): number {
+  const authority = target.indexOf('://');
+  if (authority < 0) {
+    return 0;
+  }
+  for (let i = authority + 3; i < target.length; i += 1) {
+    const code = target.charCodeAt(i);
+    if (code === 0x2f || code === QUESTION_MARK) {
+      return i;
+    }
+  }
+  return target.length;
+}

@@ -1,0 +1,399 @@
+/**
+ * A response as a handler writes it. `end` with the whole body is one piece of text with the head; `write` sends the
+ * head and streams, with a declared length or in chunks. What may not go out throws before anything is queued; what
+ * becomes of the bytes is a value, as with Connection.write.
+ */
+
+import type { Handler, WriteResult } from '../api.js';
+import { type BodyInput, checkBody } from './body-input.js';
+import type { Exchange } from './exchange.js';
+import { GATHER_BYTES, LARGE_BYTES, utf8Length } from './output.js';
+import type { HttpRequest } from './request.js';
+import {
+  checkField,
+  type FieldsInput,
+  type FieldValueInput,
+  PreparedFields,
+  ResponseFields,
+} from './response-fields.js';
+import { checkStatus, isBodyless, statusLine } from './status.js';
+
+const FRESH = 0;
+const STREAMING = 1;
+const ENDED = 2;
+
+/** How the body of a streamed response is delimited. */
+const BY_LENGTH = 0;
+const BY_CHUNKS = 1;
+const BY_CLOSE = 2;
+const NO_BODY = 3;
+
+const CRLF = Buffer.from('\r\n');
+
+export class HttpResponse {
+  readonly #http: Exchange;
+  readonly request: HttpRequest;
+  #status = 200;
+  #fields: ResponseFields | undefined;
+  #prepared: PreparedFields | undefined;
+  #state = FRESH;
+  #framing = BY_CHUNKS;
+  /** Bytes of a declared length that have not been written. */
+  #left = 0;
+  #trailers = '';
+  #onClose: (() => void)[] | undefined;
+  #isCut = false;
+
+  /** Made by the server. */
+  constructor(http: Exchange, request: HttpRequest) {
+    this.#http = http;
+    this.request = request;
+  }
+
+  get status(): number {
+    return this.#status;
+  }
+
+  set status(status: number) {
+    this.#status = checkStatus(status);
+  }
+
+  /** Whether the head has been sent, or the whole response. */
+  get isStarted(): boolean {
+    return this.#state !== FRESH;
+  }
+
+  get isEnded(): boolean {
+    return this.#state === ENDED;
+  }
+
+  /** Adds a field. Throws TypeError for a name or value that may not go out, RangeError for too much of them. */
+  field(name: string, value: FieldValueInput): this {
+    this.#checkFresh();
+    this.#ownFields.add(name, value);
+    return this;
+  }
+
+  /** Adds several: those of `prepareFields` without checking them again. */
+  fields(fields: PreparedFields | FieldsInput): this {
+    this.#checkFresh();
+    if (fields instanceof PreparedFields) {
+      if (this.#prepared === undefined) {
+        this.#prepared = fields;
+      } else {
+        this.#ownFields.text += fields.text;
+        this.#ownFields.hasDate ||= fields.hasDate;
+        this.#ownFields.closes ||= fields.closes;
+      }
+    } else {
+      this.#ownFields.addAll(fields);
+    }
+    return this;
+  }
+
+  get #ownFields(): ResponseFields {
+    this.#fields ??= new ResponseFields();
+    return this.#fields;
+  }
+
+  #checkFresh(): void {
+    if (this.#state !== FRESH) {
+      throw new Error('Cannot change the head of a response: it has been sent');
+    }
+  }
+
+  /**
+   * Sends an interim response, such as 103 with `link` (RFC 8297); nothing to clients of HTTP/1.0, which know none.
+   */
+  inform(status: number, fields: FieldsInput = {}): void {
+    this.#checkFresh();
+    if (status !== 102 && status !== 103) {
+      throw new RangeError(`Expected an interim status of 102 or 103, got ${String(status)}`);
+    }
+    const made = new ResponseFields();
+    made.addAll(fields);
+    if (this.#http.isAnswering(this) && this.#http.minorVersion === 1) {
+      this.#http.emitText(`${statusLine(status)}${made.text}\r\n`);
+      this.#http.afterEmit();
+    }
+  }
+
+  /**
+   * Sends the response, or what is left of it. Bytes of 16 KiB and more are not copied: they must not be changed until
+   * they have been sent. `closed`: the client is gone, or the response had ended.
+   */
+  end(body?: BodyInput): 'queued' | 'closed' {
+    const http = this.#http;
+    checkBody(body ?? '');
+    if (this.#state === ENDED || !http.isAnswering(this)) {
+      this.#state = ENDED;
+      return 'closed';
+    }
+    if (this.#state === FRESH) {
+      this.#sendWhole(body ?? '');
+    } else {
+      this.#sendRest(body);
+    }
+    this.#state = ENDED;
+    http.onResponseEnd();
+    return 'queued';
+  }
+
+  #sendWhole(body: BodyInput): void {
+    const http = this.#http;
+    const isText = typeof body === 'string';
+    const length = isText ? utf8Length(body) : body.byteLength;
+    const declared = this.#fields === undefined ? -1 : this.#fields.contentLength;
+    const mayHaveBody = !isBodyless(this.#status);
+    const isSent = mayHaveBody && !http.isHead;
+    if (!mayHaveBody && length > 0) {
+      throw new TypeError(`A response of status ${this.#status} has no body`);
+    }
+    if (isSent && declared >= 0 && declared !== length) {
+      throw new RangeError(`The body has ${length} bytes, and content-length says ${declared}`);
+    }
+    let text = this.#head(http.keepsAliveAfter());
+    if (declared >= 0 ? mayHaveBody || this.#status === 304 : isSent || length > 0) {
+      text += `Content-Length: ${declared >= 0 ? declared : length}\r\n\r\n`;
+    } else {
+      text += '\r\n';
+    }
+    if (!isSent || length === 0) {
+      http.emitText(text);
+    } else if (length > LARGE_BYTES) {
+      http.emitText(text);
+      http.emitLarge(isText ? Buffer.from(body) : body);
+    } else if (!isText) {
+      http.emitText(text);
+      http.emitBytes(body);
+    } else if (length === body.length) {
+      http.emitText(text + body);
+    } else {
+      http.emitText(text);
+      http.emitUtf8(body, length);
+    }
+  }
+
+  /** Status line and fields, without the end of the head. */
+  #head(keepsAlive: boolean): string {
+    const http = this.#http;
+    const fields = this.#fields;
+    const prepared = this.#prepared;
+    const closes = fields?.closes === true || prepared?.closes === true;
+    const isKept = keepsAlive && !closes;
+    http.keepsAlive = isKept;
+    let text =
+      statusLine(this.#status) +
+      http.commonFields(fields?.hasDate === true || prepared?.hasDate === true);
+    if (prepared !== undefined) {
+      text += prepared.text;
+    }
+    if (fields !== undefined) {
+      text += fields.text;
+    }
+    if (!isKept) {
+      text += 'Connection: close\r\n';
+    } else if (http.minorVersion === 0) {
+      text += 'Connection: keep-alive\r\n';
+    }
+    return text;
+  }
+
+  /**
+   * Sends a piece of the body, copied, after the head if that was not sent. `full`: nothing of it was taken; try again
+   * when `drained` resolves. With a declared content-length, more than that throws RangeError.
+   */
+  write(piece: BodyInput): WriteResult {
+    const http = this.#http;
+    checkBody(piece);
+    if (this.#state === ENDED || !http.isAnswering(this)) {
+      return 'closed';
+    }
+    const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
+    if (isBodyless(this.#status) && bytes.byteLength > 0) {
+      throw new TypeError(`A response of status ${this.#status} has no body`);
+    }
+    const declared = this.#fields?.contentLength ?? -1;
+    const left = this.#state === FRESH ? declared : this.#left;
+    if (declared >= 0 && bytes.byteLength > left) {
+      throw new RangeError(
+        `${bytes.byteLength} bytes are more than content-length leaves: ${left}`,
+      );
+    }
+    if (this.#state === FRESH) {
+      this.#sendHead();
+    }
+    if (this.#framing === NO_BODY || bytes.byteLength === 0) {
+      http.afterEmit();
+      return 'sent';
+    }
+    const result =
+      this.#framing === BY_CHUNKS
+        ? http.writePieces([
+            Buffer.from(`${bytes.byteLength.toString(16)}\r\n`, 'latin1'),
+            bytes,
+            CRLF,
+          ])
+        : http.writePieces([bytes]);
+    if (result === 'sent' || result === 'queued') {
+      this.#left -= bytes.byteLength;
+    }
+    return result;
+  }
+
+  /** Sends the head alone, such as before the first piece is there. */
+  start(): void {
+    if (this.#state === FRESH && this.#http.isAnswering(this)) {
+      this.#sendHead();
+      this.#http.afterEmit();
+    }
+  }
+
+  #sendHead(): void {
+    const http = this.#http;
+    const declared = this.#fields?.contentLength ?? -1;
+    const isChunked = declared < 0 && http.minorVersion === 1;
+    const hasBody = !isBodyless(this.#status);
+    const isByClose = hasBody && declared < 0 && !isChunked;
+    let text = this.#head(http.keepsAliveAfter() && (!isByClose || http.isHead));
+    if (hasBody && declared >= 0) {
+      text += `Content-Length: ${declared}\r\n`;
+    } else if (hasBody && isChunked) {
+      text += 'Transfer-Encoding: chunked\r\n';
+    }
+    this.#left = declared;
+    this.#framing =
+      http.isHead || !hasBody
+        ? NO_BODY
+        : declared >= 0
+          ? BY_LENGTH
+          : isChunked
+            ? BY_CHUNKS
+            : BY_CLOSE;
+    this.#state = STREAMING;
+    http.emitText(`${text}\r\n`);
+  }
+
+  #sendRest(body: BodyInput | undefined): void {
+    const http = this.#http;
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+    const length = bytes?.byteLength ?? 0;
+    if (this.#framing === BY_LENGTH) {
+      if (length > this.#left) {
+        throw new RangeError(`${length} bytes are more than content-length leaves: ${this.#left}`);
+      }
+      if (length < this.#left) {
+        // The client must not take what comes next for the rest.
+        http.keepsAlive = false;
+        http.isTruncated = true;
+      }
+    }
+    if (bytes !== undefined && length > 0 && this.#framing !== NO_BODY) {
+      const isChunk = this.#framing === BY_CHUNKS;
+      if (isChunk) {
+        http.emitText(`${length.toString(16)}\r\n`);
+      }
+      if (length > LARGE_BYTES) {
+        http.emitLarge(bytes);
+      } else {
+        http.emitBytes(bytes);
+      }
+      if (isChunk) {
+        http.emitText('\r\n');
+      }
+    }
+    if (this.#framing === BY_CHUNKS) {
+      http.emitText(`0\r\n${this.#trailers}\r\n`);
+    }
+  }
+
+  /** Adds a field that follows the body; only in chunks, hence neither with a length nor for HTTP/1.0. */
+  trailer(name: string, value: string): this {
+    checkField(name, value);
+    if (this.#state === ENDED) {
+      throw new Error('Cannot add a trailer: the response has ended');
+    }
+    this.#trailers += `${name}: ${value}\r\n`;
+    if (this.#trailers.length > GATHER_BYTES / 4) {
+      throw new RangeError('The trailers of a response are more than 16 KiB');
+    }
+    return this;
+  }
+
+  /** Resolves when more can be written: true, or false if the client is gone. */
+  drained(): Promise<boolean> {
+    return this.#http.isAnswering(this) ? this.#http.drained() : Promise.resolve(false);
+  }
+
+  /**
+   * Writes a piece, waiting for room before it if there is none, and for the queue to drain after it: for loops that
+   * produce a body. False if the client is gone.
+   */
+  async writeAll(piece: BodyInput): Promise<boolean> {
+    for (;;) {
+      const result = this.write(piece);
+      if (result === 'sent') {
+        return true;
+      }
+      if (result === 'closed' || !(await this.drained())) {
+        return false;
+      }
+      if (result === 'queued') {
+        return true;
+      }
+    }
+  }
+
+  /** Whether the connection closed before the response had ended. */
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
+  /** Calls back, once, if the connection closes before the response has ended. */
+  onClose(callback: () => void): void {
+    this.#onClose ??= [];
+    this.#onClose.push(callback);
+  }
+
+  /**
+   * Ends HTTP on this connection, with status 101 and the given fields, and gives it to another handler (push style):
+   * its onOpen is called, then onData with what the client has sent already. Only if `request.wantsUpgrade`.
+   */
+  upgrade(handler: Handler, fields: FieldsInput): 'queued' | 'closed' {
+    this.#checkFresh();
+    if (!this.request.wantsUpgrade) {
+      throw new Error('Cannot upgrade: the client did not ask for it');
+    }
+    if (handler.onReadable !== undefined) {
+      throw new TypeError('Cannot upgrade to a pull handler: expected onData');
+    }
+    const made = new ResponseFields();
+    made.addAll(fields);
+    if (!this.#http.isAnswering(this)) {
+      return 'closed';
+    }
+    this.#state = ENDED;
+    this.#http.emitText(`${statusLine(101)}Connection: Upgrade\r\n${made.text}\r\n`);
+    this.#http.upgradeTo(handler);
+    return 'queued';
+  }
+
+  /** Resets the connection: the client learns that the response is not complete. */
+  abort(): void {
+    if (this.#state !== ENDED && this.#http.isAnswering(this)) {
+      this.#http.connection.abort();
+    }
+  }
+
+  // For the server.
+
+  onConnectionClosed(): void {
+    if (this.#state !== ENDED) {
+      this.#state = ENDED;
+      this.#isCut = true;
+      for (const callback of this.#onClose ?? []) {
+        callback();
+      }
+    }
+  }
+}

@@ -1,0 +1,134 @@
+/** A connection that leaves HTTP: who gets it, with which bytes, and what becomes of requests before and after. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import type { Connection, Handler } from '../../src/api.js';
+import { nextRound, until } from '../support/until.js';
+import { get, HttpRig } from './rig.js';
+
+const UPGRADE = ['Connection: Upgrade', 'Upgrade: echo'];
+const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n';
+
+/** Echoes, with a context of its own. */
+function echo(events: string[]): Handler {
+  return {
+    onOpen: (connection) => {
+      events.push(`open ${String(connection.context)}`);
+      connection.context = 'mine';
+    },
+    onData: (connection, bytes) => {
+      events.push(`data ${bytes} ${String(connection.context)}`);
+      connection.write(bytes);
+      return bytes.toString() === 'bye' ? 'close' : 'none';
+    },
+    onEnd: () => void events.push('end'),
+    onClose: (_, { code }) => void events.push(`close ${code}`),
+  };
+}
+
+describe('upgrade', () => {
+  it('onUpgrade gives the connection away, with what came after the request', async () => {
+    const events: string[] = [];
+    const rig = await HttpRig.open({
+      onRequest: (_, response) => response.end('http'),
+      onUpgrade: (request, connection: Connection, head) => {
+        events.push(`upgrade ${request.header('upgrade')} ${head}`);
+        connection.write(SWITCH);
+        return echo(events);
+      },
+    });
+    const client = await rig.connect();
+    await client.send(`${get('/')}${get('/', ...UPGRADE)}GET / HTTP/1.1`);
+    assert.equal((await client.answer()).body, 'http');
+    assert.equal((await client.answer()).status, 101);
+    await until('the echo', () => events.length === 3);
+    await client.send('bye');
+    assert.equal(await client.rest(), 'GET / HTTP/1.1bye');
+    client.raw.close();
+    await until('the close', () => events.length === 5);
+    assert.deepEqual(events, [
+      'upgrade echo GET / HTTP/1.1',
+      'open undefined',
+      'data GET / HTTP/1.1 mine',
+      'data bye mine',
+      'close closed',
+    ]);
+    const { upgrades, connections } = rig.handler.httpStats;
+    assert.deepEqual([upgrades, connections], [1, 0]);
+  });
+
+  it('response.upgrade does so too, also later, with what came meanwhile', async () => {
+    const events: string[] = [];
+    const rig = await HttpRig.open({
+      onRequest: async (request, response) => {
+        if (request.path === '/later') {
+          await nextRound();
+          await nextRound();
+        }
+        response.upgrade(echo(events), { upgrade: 'echo' });
+      },
+    });
+    for (const path of ['/now', '/later']) {
+      const client = await rig.connect();
+      await client.send(`${get(path, ...UPGRADE)}he`);
+      await client.send('llo');
+      const { status, fields } = await client.answer();
+      assert.deepEqual([status, fields.get('upgrade')], [101, 'echo']);
+      client.raw.halfClose();
+      await until('the end', () => events.includes('end'));
+      const data = events.filter((event) => event.startsWith('data'));
+      assert.equal(data.map((event) => event.split(' ')[1]).join(''), 'hello');
+      events.length = 0;
+    }
+  });
+
+  it('what is not taken is an ordinary request', async () => {
+    const rig = await HttpRig.open({
+      onUpgrade: () => undefined,
+      onRequest: (request, response) => {
+        if (!request.wantsUpgrade) {
+          assert.throws(() => response.upgrade(echo([]), {}), /did not ask/);
+        }
+        response.status = 426;
+        response.fields({ upgrade: 'echo', connection: 'upgrade' }).end();
+      },
+    });
+    const client = await rig.connect();
+    for (const request of [
+      get('/', ...UPGRADE),
+      get('/', 'Upgrade: echo'),
+      get(
+        '/',
+        'Connection: Upgrade, HTTP2-Settings',
+        'Upgrade: h2c',
+        'HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA',
+      ),
+      get('/', ...UPGRADE, 'Content-Length: 2').concat('hi'),
+    ]) {
+      await client.send(request);
+      const { status, fields } = await client.answer();
+      assert.deepEqual([status, fields.get('connection')], [426, 'upgrade']);
+    }
+  });
+
+  it('a hook that throws is a 500, and a pull handler is one', async () => {
+    const errors: string[] = [];
+    const rig = await HttpRig.open({
+      onError: (error) => errors.push((error as Error).message),
+      onRequest: (_, response) => response.end('http'),
+      onUpgrade: (request) => {
+        if (request.path === '/pull') {
+          return { onReadable: () => {} };
+        }
+        throw new Error('thrown');
+      },
+    });
+    const client = await rig.connect();
+    await client.send(get('/throw', ...UPGRADE) + get('/pull', ...UPGRADE) + get('/'));
+    assert.equal((await client.answer()).status, 500);
+    assert.equal((await client.answer()).status, 500);
+    assert.equal((await client.answer()).body, 'http');
+    assert.match(errors.join(), /^thrown,.*pull handler/);
+  });
+});
