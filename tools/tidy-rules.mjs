@@ -33,6 +33,10 @@ export const RULES = {
     { of: 'src/base/', may: ['src/base/', 'src/errors.ts'] },
     { of: 'src/connection/', may: ['src/base/', 'src/connection/', ...FACE] },
     { of: 'src/engine/', may: ['src/base/', 'src/connection/', 'src/engine/', ...FACE] },
+    {
+      of: 'src/websocket/',
+      may: ['src/websocket/', 'src/base/', 'src/engine/thread-kernel.ts', ...FACE],
+    },
     { of: 'src/cli/', may: ['src/cli/', 'src/index.ts', 'src/engine/', 'src/base/', ...FACE] },
   ],
 
@@ -80,6 +84,8 @@ export const RULES = {
     'src/connection/read-path.ts': 'test/connection/connection-reads.test.ts',
     'src/connection/write-limits.ts': 'test/connection/connection-writes.test.ts',
     'src/engine/driver-of-auto.ts': 'test/cli/doctor.test.ts',
+    'src/websocket/assembly.ts': 'test/websocket/receiver.test.ts',
+    'src/websocket/violation.ts': 'test/websocket/receiver.test.ts',
     'src/connection/turns.ts': 'test/connection/reactor.test.ts',
     'src/connection/write-path.ts': 'test/connection/connection-writes.test.ts',
     'src/engine/acceptor.ts': 'test/e2e/engine.test.ts',
