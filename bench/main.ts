@@ -20,6 +20,7 @@ import { printIdle, printSummaries, type Summary, summarize, writeResults } from
 import type { ServerCommand } from './server-process.js';
 import { runTimersBenchmark } from './timers.js';
 import { runWebSocketBenchmark } from './websocket-codec.js';
+import { runWebSocketDeflateBenchmark } from './websocket-deflate.js';
 
 async function runLoad(
   mode: 'echo' | 'stream',
@@ -123,6 +124,9 @@ async function runOther(name: string | undefined): Promise<number | undefined> {
       return runMillionBenchmark(argv);
     case 'websocket':
       runWebSocketBenchmark(argv);
+      return 0;
+    case 'websocket-deflate':
+      runWebSocketDeflateBenchmark(argv);
       return 0;
     case 'plot':
       runPlots(argv);

@@ -9,7 +9,7 @@ import { isUtf8 } from 'node:buffer';
 import { FIN, headerBytes, TEXT, writeHeader } from '../src/websocket/frame.js';
 import { mask } from '../src/websocket/mask.js';
 import { type FrameSink, Receiver } from '../src/websocket/receiver.js';
-import { checkUtf8 } from '../src/websocket/utf8.js';
+import { checkUtf8, isWholeUtf8 } from '../src/websocket/utf8.js';
 import { median } from './statistics.js';
 
 const SIZES = [8, 32, 48, 64, 128, 512, 4_096, 65_536];
@@ -49,7 +49,13 @@ const SUBJECTS: Readonly<Record<string, (size: number) => (calls: number) => voi
       for (let i = 0; i < calls; i += 1) maskByBytes(bytes, 6, size + 6, KEY);
     };
   },
-  'UTF-8, ours': (size) => {
+  'UTF-8, whole': (size) => {
+    const bytes = Buffer.alloc(size, 'The quick brown fox, größer. ');
+    return (calls) => {
+      for (let i = 0; i < calls; i += 1) isWholeUtf8(bytes);
+    };
+  },
+  'UTF-8, piece': (size) => {
     const bytes = Buffer.alloc(size, 'The quick brown fox, größer. ');
     return (calls) => {
       for (let i = 0; i < calls; i += 1) checkUtf8(0, bytes, 0, size);

@@ -1,6 +1,6 @@
 /**
- * What a receiver keeps while something of a peer's has come in part: a torn header, a torn frame, an unfinished message.
- * Between messages there is none of it.
+ * What a receiver keeps while something has come in part: a torn header, a torn frame, an unfinished message. Between
+ * messages there is none of it.
  *
  * Fragments are copied into one buffer that grows with what has arrived, never with what was announced: an object for
  * each fragment would let a peer turn every byte it sends into a hundred of ours (CVE-2026-48779), and memory for a

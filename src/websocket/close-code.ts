@@ -25,8 +25,8 @@ export const CloseCode = {
 export const CLOSE_REASON_BYTES_MAX = 123;
 
 /**
- * Whether a close frame may carry `code`: 1000 to 1014 without 1004 to 1006, which are reserved, and 3000 to 4999, which
- * are for libraries and applications. Everything else is not assigned, and a peer that sends it is in error (7.4.2).
+ * Whether a close frame may carry `code`: 1000 to 1014 without 1004 to 1006, which are reserved, and 3000 to 4999, for
+ * libraries and applications. Everything else is not assigned, and a peer that sends it is in error (7.4.2).
  */
 export function isWireCloseCode(code: number): boolean {
   if (code >= 3000) {

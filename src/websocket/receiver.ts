@@ -17,15 +17,15 @@ import {
   CONTROL,
   CONTROL_BYTES_MAX,
   FIN,
-  MASKED,
   OPCODE,
   PING,
   RSV1,
   RSV23,
   TEXT,
 } from './frame.js';
+import { header, parseHeader } from './header.js';
 import { mask } from './mask.js';
-import { checkUtf8, UTF8_INVALID, UTF8_START } from './utf8.js';
+import { checkUtf8, isWholeUtf8, UTF8_INVALID, UTF8_START } from './utf8.js';
 import { VIOLATIONS, type Violation } from './violation.js';
 
 export interface FrameSink {
@@ -54,9 +54,6 @@ export interface ReceiverLimits {
   /** The most frames of a message. */
   readonly fragmentsMax: number;
 }
-
-/** The header that was parsed last: one for all, since nothing comes between parsing and use. */
-const header = { first: 0, isMasked: false, length: 0, key: 0 };
 
 const STOPPED = 1;
 const PAUSED = 2;
@@ -335,7 +332,7 @@ export class Receiver {
   }
 
   #deliver(opcode: number, data: Buffer, sink: FrameSink): void {
-    if (opcode === TEXT && checkUtf8(UTF8_START, data, 0, data.byteLength) !== UTF8_START) {
+    if (opcode === TEXT && !isWholeUtf8(data)) {
       this.#fail(VIOLATIONS.UTF8, 0, sink);
     } else {
       sink.onMessage(data, opcode === BINARY);
@@ -362,7 +359,7 @@ export class Receiver {
     const code = data.readUInt16BE(0);
     if (!isWireCloseCode(code)) {
       this.#fail(VIOLATIONS.CLOSE_CODE, 0, sink);
-    } else if (checkUtf8(UTF8_START, data, 2, data.byteLength) !== UTF8_START) {
+    } else if (!isWholeUtf8(data.subarray(2))) {
       this.#fail(VIOLATIONS.CLOSE_REASON, 0, sink);
     } else {
       this.stop();
@@ -381,39 +378,4 @@ export class Receiver {
     sink.onViolation(violation);
     return end;
   }
-}
-
-/**
- * Parses the header at `at` into `header`; returns where the payload begins, or -1 if it is not complete. A length that
- * is not in its shortest form, or above 2^63 (section 5.2), becomes -1; one above 2^53 stays too big, if not exact.
- */
-function parseHeader(bytes: Buffer, at: number, end: number): number {
-  if (end - at < 2) {
-    return -1;
-  }
-  const second = bytes[at + 1];
-  const isMasked = (second & MASKED) !== 0;
-  const short = second & 0x7f;
-  let next = at + 2 + (short < 126 ? 0 : short === 126 ? 2 : 8);
-  const payload = isMasked ? next + 4 : next;
-  if (payload > end) {
-    return -1;
-  }
-  let length = short;
-  if (short === 126) {
-    length = (bytes[at + 2] << 8) | bytes[at + 3];
-    length = length < 126 ? -1 : length;
-  } else if (short === 127) {
-    length = bytes.readUInt32BE(at + 2) * 0x1_0000_0000 + bytes.readUInt32BE(at + 6);
-    length = length < 65_536 || bytes[at + 2] >= 0x80 ? -1 : length;
-  }
-  header.first = bytes[at];
-  header.isMasked = isMasked;
-  header.length = length;
-  if (isMasked) {
-    header.key =
-      bytes[next] | (bytes[next + 1] << 8) | (bytes[next + 2] << 16) | (bytes[next + 3] << 24);
-    next += 4;
-  }
-  return payload;
 }

@@ -1,5 +1,5 @@
 /**
- * What a peer can do wrong, each with a stable code for logs and tests, the close code that it is answered with (RFC 6455
+ * What a peer can do wrong, each with a stable code for logs and tests, the close code that is the answer (RFC 6455
  * section 7.4.1), and one sentence. The sentence is what the peer gets as the reason, and has nothing of its bytes.
  */
 

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 import fc from 'fast-check';
 
-import { checkUtf8, UTF8_INVALID, UTF8_START } from '../../src/websocket/utf8.js';
+import { checkUtf8, isWholeUtf8, UTF8_INVALID, UTF8_START } from '../../src/websocket/utf8.js';
 
 /** By decoding and encoding: what is invalid becomes U+FFFD and does not come back. */
 function isValid(bytes: Uint8Array): boolean {
@@ -57,6 +57,7 @@ test('long texts in pieces: the same as whole, with one wrong byte anywhere', ()
         state = checkUtf8(state, bytes, borders[i - 1]!, borders[i]!);
       }
       assert.equal(state === UTF8_START, isValid(bytes));
+      assert.equal(isWholeUtf8(bytes), isValid(bytes));
     }),
     { numRuns: 3_000 },
   );
