@@ -7,8 +7,9 @@
  * bench/websocket-deflate.ts).
  *
  * The bare names are Node's zlib, in the binary or the shared one that it was built against. (V8 has another, whose
- * names begin with `Cr_z_`; the two are never mixed.) It has to pass a round trip before it is used. Bytes go in and out
- * through two pieces of off-heap memory of the thread's, so that zlib never holds an address of a JavaScript buffer.
+ * names begin with `Cr_z_`; the two are never mixed.) It has to pass a round trip before it is used. Bytes go in and
+ * out through two pieces of off-heap memory of the thread's, so that zlib never holds an address of a JavaScript
+ * buffer.
  */
 
 import { declareFunctions, loadLibc } from './ffi.js';

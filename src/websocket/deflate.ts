@@ -47,6 +47,11 @@ export class Deflater {
     }
   }
 
+  /** Lets later messages refer to nothing that came before: for when one of them was not sent after all. */
+  forget(): void {
+    this.#stream.reset();
+  }
+
   /** Frees zlib's memory. */
   end(): void {
     this.#stream.end();

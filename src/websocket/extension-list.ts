@@ -1,6 +1,7 @@
 /**
  * The grammar of Sec-WebSocket-Extensions (RFC 6455 section 9.1): a list of extensions with parameters, whose values
- * may be quoted but are tokens all the same. Characters are looked at one by one: no regular expression on a peer's bytes.
+ * may be quoted but are tokens all the same. Characters are looked at one by one: no regular expression on a peer's
+ * bytes.
  */
 
 export interface Extension {

@@ -28,8 +28,8 @@ export class Inflater implements Decompressor {
   }
 
   /**
-   * The message: borrowed until the next call to any context of this thread. After a violation a context that keeps is
-   * of no use any more: the connection has failed.
+   * The message, which is the caller's; or what is wrong, after which a context that keeps is of no use any more: the
+   * connection has failed.
    */
   inflate(data: Buffer, bytesMax: number): Buffer | Violation {
     const stream = this.#stream;
@@ -67,7 +67,8 @@ export class Inflater implements Decompressor {
         stream.resetKeepingWindow();
       }
       if (isDone && gathered === undefined) {
-        return stream.output;
+        // A copy: whoever gets it may compress, or inflate, before it is done with it.
+        return Buffer.from(stream.output);
       }
       gathered = append(gathered, length, stream.output, bytesMax);
       length += produced;

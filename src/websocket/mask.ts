@@ -14,7 +14,8 @@ let viewed: ArrayBufferLike | undefined;
 let words: Int32Array = new Int32Array(0);
 
 /**
- * Masks `bytes[start..end)` in place. `phase` is the number of the frame's payload bytes that came before, modulo 4. Masking twice is unmasking.
+ * Masks `bytes[start..end)` in place. `phase` is the number of the frame's payload bytes that came before, modulo 4.
+ * Masking twice is unmasking.
  */
 export function mask(
   bytes: Uint8Array,

@@ -41,7 +41,7 @@ export interface FrameSink {
 
 /** What decompresses messages: see inflate.ts. */
 export interface Decompressor {
-  /** The whole message, borrowed until the next call; or what is wrong with it. */
+  /** The whole message, which is the caller's; or what is wrong with it. */
   inflate(data: Buffer, bytesMax: number): Buffer | Violation;
 }
 
