@@ -38,7 +38,17 @@ export const RULES = {
       of: 'src/websocket/',
       may: ['src/websocket/', 'src/base/', 'src/engine/thread-kernel.ts', ...FACE],
     },
-    { of: 'src/cli/', may: ['src/cli/', 'src/index.ts', 'src/engine/', 'src/base/', ...FACE] },
+    {
+      of: 'src/cli/',
+      may: [
+        'src/cli/',
+        'src/index.ts',
+        'src/websocket/index.ts',
+        'src/engine/',
+        'src/base/',
+        ...FACE,
+      ],
+    },
   ],
 
   ffiFile: 'src/base/ffi.ts',
@@ -86,6 +96,7 @@ export const RULES = {
     'src/connection/read-path.ts': 'test/connection/connection-reads.test.ts',
     'src/connection/write-limits.ts': 'test/connection/connection-writes.test.ts',
     'src/engine/driver-of-auto.ts': 'test/cli/doctor.test.ts',
+    'src/cli/push-handler.ts': 'test/cli/push.test.ts',
     'src/websocket/accept-key.ts': 'test/websocket/server-handshake.test.ts',
     'src/websocket/client-handshake.ts': 'test/websocket/client.test.ts',
     'src/websocket/endpoint.ts': 'test/websocket/server.test.ts',

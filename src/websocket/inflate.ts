@@ -51,11 +51,13 @@ export class Inflater implements Decompressor {
       if (length + produced > ratioBytes) {
         return VIOLATIONS.DEFLATE_RATIO;
       }
-      const isDone = at >= end && produced < STEP_BYTES;
+      // At the end of a block nothing is left to come out, even if the output is exactly full.
+      const isWhole = status === Z_STREAM_END || stream.isAtBlockEnd;
+      const isDone = at >= end && (produced < STEP_BYTES || isWhole);
       if (isBroken(status) || (!isDone && consumed === 0 && produced === 0)) {
         return VIOLATIONS.DEFLATE;
       }
-      if (isDone && status !== Z_STREAM_END && !stream.isAtBlockEnd) {
+      if (isDone && !isWhole) {
         // The message ends within a block, and what we appended became part of it.
         return VIOLATIONS.DEFLATE;
       }

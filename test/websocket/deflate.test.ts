@@ -87,6 +87,21 @@ test('any sequence of messages, of any content and size, with every window', () 
   );
 });
 
+test('messages of exactly as many bytes as a step puts out', () => {
+  const inflater = new Inflater(15, false, 2_000);
+  const noise = Buffer.from(
+    Array.from({ length: 4 * 65_536 }, (_, i) => (i * i * 31 + (i >> 3)) & 255),
+  );
+  for (const size of [65_535, 65_536, 65_537, 2 * 65_536, 4 * 65_536]) {
+    for (const data of [Buffer.alloc(size, 'ab'), noise.subarray(0, size)]) {
+      assert.deepEqual(inflated(inflater, packed(data)), data, `${size}`);
+      const final = Buffer.concat([deflateRawSync(data), Buffer.from([0])]);
+      assert.deepEqual(inflated(inflater, final), data, `${size}, with BFINAL`);
+    }
+  }
+  inflater.end();
+});
+
 test('broken data is a violation and never an exception', () => {
   const inflater = new Inflater(15, false, 100);
   assert.equal(inflated(inflater, Buffer.from('ffffffff', 'hex')), 'ERR_WS_DEFLATE');

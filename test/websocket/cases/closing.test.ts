@@ -1,6 +1,6 @@
 /**
- * The close handshake: the cases that the Autobahn suite numbers 7, written from RFC 6455 sections 5.5.1 and 7, for both
- * roles over real sockets.
+ * The close handshake: the cases that the Autobahn suite numbers 7, written from RFC 6455 sections 5.5.1 and 7, for
+ * both roles over real sockets.
  */
 
 import { after, before, test } from 'node:test';

@@ -1,6 +1,6 @@
 /**
- * Framing, pings, reserved bits, opcodes and fragments: the cases that the Autobahn suite numbers 1 to 5 and 10, written
- * from RFC 6455, for both roles over real sockets.
+ * Framing, pings, reserved bits, opcodes and fragments: the cases that the Autobahn suite numbers 1 to 5 and 10,
+ * written from RFC 6455, for both roles over real sockets.
  */
 
 import { after, before, test } from 'node:test';

@@ -84,7 +84,8 @@ export class CaseRig {
       const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
       const peer = new CasePeer(socket, role);
       socket.write(requestText(fields));
-      assert.match(await peer.head(), /^HTTP\/1\.1 101 /);
+      peer.response = await peer.head();
+      assert.match(peer.response, /^HTTP\/1\.1 101 /);
       return peer;
     }
     const { port } = this.#listener.address() as AddressInfo;
@@ -107,6 +108,8 @@ export class CasePeer {
   readonly socket: Socket;
   /** What ours is. */
   readonly role: Role;
+  /** Of our server: the head of its answer. */
+  response = '';
   readonly #chunks: Buffer[] = [];
   #length = 0;
   #isEnded = false;
