@@ -21,6 +21,7 @@ import type { ServerCommand } from './server-process.js';
 import { runTimersBenchmark } from './timers.js';
 import { runWebSocketBenchmark } from './websocket-codec.js';
 import { runWebSocketDeflateBenchmark } from './websocket-deflate.js';
+import { runWebSocketLoadBenchmark } from './websocket-load.js';
 
 async function runLoad(
   mode: 'echo' | 'stream',
@@ -127,6 +128,9 @@ async function runOther(name: string | undefined): Promise<number | undefined> {
       return 0;
     case 'websocket-deflate':
       runWebSocketDeflateBenchmark(argv);
+      return 0;
+    case 'websocket-load':
+      await runWebSocketLoadBenchmark(argv);
       return 0;
     case 'plot':
       runPlots(argv);
