@@ -80,11 +80,8 @@ async function compare(mode: string, connections: number, options: Options): Pro
   const pairs: Pair[] = [];
   try {
     for (const name of SERVERS) pairs.push(await startPair(name, connections, load));
+    // The first slices warm up.
     for (const pair of pairs) await runSlice(pair, options.sliceSeconds);
-    for (const pair of pairs) {
-      pair.rates.length = 0;
-      pair.cpuMicroseconds.length = 0;
-    }
     for (let round = 0; round < options.rounds; round += 1) {
       const order = round % 2 === 0 ? pairs : pairs.toReversed();
       for (const pair of order) await runSlice(pair, options.sliceSeconds);
@@ -95,21 +92,25 @@ async function compare(mode: string, connections: number, options: Options): Pro
       await server.stop();
     }
   }
-  const [ours, theirs] = pairs as [Pair, Pair];
-  const round = (value: number, digits: number) => Number(value.toFixed(digits));
-  return {
-    mode,
-    connections,
-    'millrace, messages/s': Math.round(median(ours.rates)),
-    'ws, messages/s': Math.round(median(theirs.rates)),
-    'millrace, CPU µs': round(median(ours.cpuMicroseconds), 2),
-    'ws, CPU µs': round(median(theirs.cpuMicroseconds), 2),
-    'rate, ratio': round(median(ours.rates.map((rate, i) => rate / theirs.rates[i]!)), 2),
-    'CPU, ratio': round(
-      median(ours.cpuMicroseconds.map((time, i) => theirs.cpuMicroseconds[i]! / time)),
-      2,
-    ),
-  };
+  return summarize(mode, connections, pairs);
+}
+
+/** Medians, and medians of the ratios of slices that were next to each other; without the first slice. */
+function summarize(mode: string, connections: number, pairs: readonly Pair[]): object {
+  const rates = pairs.map((pair) => pair.rates.slice(1));
+  const times = pairs.map((pair) => pair.cpuMicroseconds.slice(1));
+  const row: Record<string, string | number> = { mode, connections };
+  for (const [i, { server }] of pairs.entries()) {
+    row[`${server.name}, messages/s`] = Math.round(median(rates[i]!));
+    row[`${server.name}, CPU µs`] = rounded(median(times[i]!));
+  }
+  row['rate, ratio'] = rounded(median(rates[0]!.map((rate, i) => rate / rates[1]![i]!)));
+  row['CPU, ratio'] = rounded(median(times[1]!.map((time, i) => time / times[0]![i]!)));
+  return row;
+}
+
+function rounded(value: number): number {
+  return Number(value.toFixed(2));
 }
 
 /** Bytes of JavaScript memory for each of `count` connections that have shaken hands and are silent. */

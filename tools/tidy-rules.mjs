@@ -101,6 +101,7 @@ export const RULES = {
     'src/websocket/client-handshake.ts': 'test/websocket/client.test.ts',
     'src/websocket/endpoint.ts': 'test/websocket/server.test.ts',
     'src/websocket/publication.ts': 'test/websocket/hub.test.ts',
+    'src/websocket/receiver-pool.ts': 'test/websocket/server.test.ts',
     'src/websocket/request.ts': 'test/websocket/server-handshake.test.ts',
     'src/websocket/send-frame.ts': 'test/websocket/server.test.ts',
     'src/websocket/send-message.ts': 'test/websocket/server.test.ts',

@@ -14,12 +14,12 @@ async function startMillrace() {
     backlog: 4096,
     handler: webSocketServer({
       hub,
-      onUpgrade: ({ path }) => ({ context: path }),
+      onUpgrade: ({ path }) => ({ context: path === '/hub' }),
       onOpen(socket) {
-        if (socket.context === '/hub') hub.subscribe(socket, 'all');
+        if (socket.context) hub.subscribe(socket, 'all');
       },
       onMessage(socket, data, isBinary) {
-        if (socket.context === '/hub') hub.publish('all', data, { isBinary });
+        if (socket.context) hub.publish('all', data, { isBinary });
         else socket.send(data, { isBinary });
       },
     }),

@@ -6,6 +6,7 @@
 import { Deflater } from './deflate.js';
 import type { DeflateSettings } from './deflate-options.js';
 import { Inflater } from './inflate.js';
+import type { Receiver } from './receiver.js';
 import type { Agreement } from './permessage-deflate.js';
 
 /** A context that forgets can inflate what was made with any window. */
@@ -18,6 +19,8 @@ export interface Compression {
   /** Whether our messages refer to earlier ones: then a frame made for all cannot be sent here. */
   readonly keeps: boolean;
   readonly deflateBits: number;
+  /** Receivers with this inflater that no connection needs now. */
+  readonly receivers: Receiver[];
   /** Ends the contexts that are the connection's own. */
   end(): void;
 }
@@ -59,6 +62,7 @@ export class Compressions {
         thresholdBytes,
         keeps: false,
         deflateBits,
+        receivers: [],
         end: () => {},
       };
       this.#shared.set(deflateBits, shared);
@@ -88,7 +92,15 @@ export class Compressions {
         }
       }
     };
-    return { deflater, inflater, thresholdBytes, keeps: deflateKeeps, deflateBits, end };
+    return {
+      deflater,
+      inflater,
+      thresholdBytes,
+      keeps: deflateKeeps,
+      deflateBits,
+      receivers: [],
+      end,
+    };
   }
 
   #deflater(bits: number): Deflater {

@@ -7,6 +7,7 @@ import type { Reactor } from '../api.js';
 import type { WebSocketHooks, WebSocketOptions } from './api.js';
 import { Compressions } from './compression.js';
 import { type Deadlined, DeadlineList } from './deadline-list.js';
+import type { Receiver } from './receiver.js';
 import { type Hooks, readHooks, readSettings, type WebSocketSettings } from './settings.js';
 
 /** What has deadlines: an opening handshake, and then a WebSocket. */
@@ -39,6 +40,8 @@ export class Side {
   readonly closing: DeadlineList<Timed>;
   readonly opening: DeadlineList<Timed>;
   readonly compressions: Compressions | undefined;
+  /** Receivers that no connection needs now, for those without compression. */
+  readonly receivers: Receiver[] = [];
 
   constructor(endpoint: Endpoint, reactor: Reactor) {
     this.endpoint = endpoint;

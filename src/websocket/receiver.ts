@@ -75,6 +75,11 @@ export class Receiver {
     return this.#partial === undefined;
   }
 
+  /** Whether it may go to another connection: it holds nothing, and is neither paused nor stopped. */
+  get isSpare(): boolean {
+    return this.#partial === undefined && this.#flags === 0;
+  }
+
   get isStopped(): boolean {
     return (this.#flags & STOPPED) !== 0;
   }

@@ -5,18 +5,19 @@ import type { WebSocketClose } from './api.js';
 import { CLOSE_REASON_BYTES_MAX, CloseCode, isWireCloseCode } from './close-code.js';
 import type { Violation } from './violation.js';
 
-// Flags.
-
-export const CLOSE_SENT = 1;
-export const CLOSE_RECEIVED = 2;
-/** Something was received since the last look. */
-export const HEARD = 4;
-export const PING_SENT = 8;
-export const IS_PAUSED = 16;
-/** Between the first and the last piece of `sendFragment`. */
-export const IN_FRAGMENTS = 32;
-export const ENDED = 64;
-export const PONG_LISTED = 128;
+/** Bits of a WebSocket's flags. */
+export const Flag = {
+  CLOSE_SENT: 1,
+  CLOSE_RECEIVED: 2,
+  /** Something was received since the last look. */
+  HEARD: 4,
+  PING_SENT: 8,
+  IS_PAUSED: 16,
+  /** Between the first and the last piece of `sendFragment`. */
+  IN_FRAGMENTS: 32,
+  ENDED: 64,
+  PONG_LISTED: 128,
+} as const;
 
 /** What only those have that are paused, closing or not read by their peers. */
 export class Rare {
@@ -62,7 +63,7 @@ export function closeOf(
   rare: Rare | undefined,
   connection: CloseReason,
 ): WebSocketClose {
-  const both = CLOSE_SENT | CLOSE_RECEIVED;
+  const both = Flag.CLOSE_SENT | Flag.CLOSE_RECEIVED;
   return {
     code: rare?.peerCode ?? CloseCode.ABNORMAL,
     reason: rare?.peerReason ?? '',

@@ -18,22 +18,16 @@ import { CloseCode } from './close-code.js';
 import type { Compression } from './compression.js';
 import type { Side, Timed } from './endpoint.js';
 import { BINARY, CLOSE, CONTINUATION, CONTROL_BYTES_MAX, FIN, PING, PONG, TEXT } from './frame.js';
-import { type FrameSink, Receiver } from './receiver.js';
+import type { FrameSink, Receiver } from './receiver.js';
+import { giveBack, takeReceiver } from './receiver-pool.js';
 
 import { checkMessage, sendFrame, sendText } from './send-frame.js';
 import { sendMessage } from './send-message.js';
 import {
-  CLOSE_RECEIVED,
-  CLOSE_SENT,
   checkedClosePayload,
   closeOf,
   closePayload,
-  ENDED,
-  HEARD,
-  IN_FRAGMENTS,
-  IS_PAUSED,
-  PING_SENT,
-  PONG_LISTED,
+  Flag,
   Rare,
   type Subscription,
 } from './socket-state.js';
@@ -45,13 +39,17 @@ const PONG_BACKLOG_BYTES = 16_384;
 
 const EMPTY = Buffer.alloc(0);
 
+/** Nothing can be sent with one of these. */
+const NO_SENDING = Flag.CLOSE_SENT | Flag.CLOSE_RECEIVED | Flag.ENDED;
+
 export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
   readonly connection: Connection;
   readonly side: Side;
   readonly protocol: string;
   context: unknown = undefined;
   readonly compression: Compression | undefined;
-  readonly #receiver: Receiver;
+  /** While something is received in part, paused or over: an idle one has none. */
+  #receiver: Receiver | undefined = undefined;
   #flags = 0;
   #rare: Rare | undefined = undefined;
   /** What the hub has noted of it: see hub.ts. */
@@ -70,16 +68,15 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
     this.connection = connection;
     this.protocol = protocol;
     this.compression = compression;
-    this.#receiver = new Receiver(side.endpoint.settings.limits, compression?.inflater);
   }
 
   // The user's face.
 
   get state(): WebSocketState {
-    if ((this.#flags & ENDED) !== 0) {
+    if ((this.#flags & Flag.ENDED) !== 0) {
       return 'closed';
     }
-    return (this.#flags & (CLOSE_SENT | CLOSE_RECEIVED)) === 0 ? 'open' : 'closing';
+    return (this.#flags & (Flag.CLOSE_SENT | Flag.CLOSE_RECEIVED)) === 0 ? 'open' : 'closing';
   }
 
   get isDeflating(): boolean {
@@ -91,12 +88,12 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
   }
 
   get isPaused(): boolean {
-    return (this.#flags & IS_PAUSED) !== 0;
+    return (this.#flags & Flag.IS_PAUSED) !== 0;
   }
 
   /** Whether a frame of a whole message may be sent now. */
   get canPublish(): boolean {
-    return (this.#flags & (CLOSE_SENT | CLOSE_RECEIVED | ENDED | IN_FRAGMENTS)) === 0;
+    return (this.#flags & (NO_SENDING | Flag.IN_FRAGMENTS)) === 0;
   }
 
   get isClient(): boolean {
@@ -113,14 +110,14 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
 
   sendFragment(data: string | Uint8Array, isFinal: boolean): WriteResult {
     checkMessage('sendFragment', data);
-    if ((this.#flags & (CLOSE_SENT | CLOSE_RECEIVED | ENDED)) !== 0) {
+    if ((this.#flags & NO_SENDING) !== 0) {
       return 'closed';
     }
-    const isFirst = (this.#flags & IN_FRAGMENTS) === 0;
+    const isFirst = (this.#flags & Flag.IN_FRAGMENTS) === 0;
     const opcode = isFirst ? (typeof data === 'string' ? TEXT : BINARY) : CONTINUATION;
     const result = this.#frame(isFinal ? FIN | opcode : opcode, data);
     if (result === 'sent' || result === 'queued') {
-      this.#flags = isFinal ? this.#flags & ~IN_FRAGMENTS : this.#flags | IN_FRAGMENTS;
+      this.#flags = isFinal ? this.#flags & ~Flag.IN_FRAGMENTS : this.#flags | Flag.IN_FRAGMENTS;
       this.side.endpoint.counts.messagesSent += isFinal ? 1 : 0;
     }
     return result;
@@ -136,7 +133,7 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
 
   close(code: number = CloseCode.NORMAL, reason = ''): void {
     const payload = checkedClosePayload(code, reason);
-    if ((this.#flags & (CLOSE_SENT | ENDED)) === 0) {
+    if ((this.#flags & (Flag.CLOSE_SENT | Flag.ENDED)) === 0) {
       this.#sendClose(payload);
     }
   }
@@ -146,17 +143,17 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
   }
 
   pause(): void {
-    if ((this.#flags & (IS_PAUSED | ENDED)) === 0) {
-      this.#flags |= IS_PAUSED;
-      this.#receiver.pause();
+    if ((this.#flags & (Flag.IS_PAUSED | Flag.ENDED)) === 0) {
+      this.#flags |= Flag.IS_PAUSED;
+      this.#receiver?.pause();
       this.connection.pause();
     }
   }
 
   resume(): void {
-    if ((this.#flags & IS_PAUSED) !== 0) {
-      this.#flags &= ~IS_PAUSED;
-      this.#receiver.resume();
+    if ((this.#flags & Flag.IS_PAUSED) !== 0) {
+      this.#flags &= ~Flag.IS_PAUSED;
+      this.#receiver?.resume();
       this.connection.resume();
       if (this.#rare?.held !== undefined) {
         // Not now: hooks are not called from within a call of the user's.
@@ -176,14 +173,23 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
   }
 
   receive(bytes: Buffer): void {
-    this.#flags |= HEARD;
+    if ((this.#flags & Flag.ENDED) !== 0) {
+      return;
+    }
+    this.#flags |= Flag.HEARD;
     let all = bytes;
     const held = this.#rare?.held;
     if (held !== undefined) {
       this.#rare!.held = undefined;
       all = bytes.byteLength === 0 ? held : Buffer.concat([held, bytes]);
     }
-    const taken = this.#receiver.receive(all, this);
+    this.#receiver ??= takeReceiver(this);
+    const receiver = this.#receiver;
+    const taken = receiver.receive(all, this);
+    if (receiver.isSpare) {
+      this.#receiver = undefined;
+      giveBack(this, receiver);
+    }
     if (taken < all.byteLength) {
       // Paused: at most one batch of the driver's, since the connection is paused too.
       this.#rareOf().held = Buffer.from(all.subarray(taken));
@@ -211,20 +217,18 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
   }
 
   ended(reason: CloseReason): void {
-    if ((this.#flags & ENDED) !== 0) {
+    if ((this.#flags & Flag.ENDED) !== 0) {
       return;
     }
-    this.#flags |= ENDED;
-    this.#receiver.stop();
+    this.#flags |= Flag.ENDED;
+    this.#receiver?.stop();
     this.side.open.remove(this);
     this.side.closing.remove(this);
     this.compression?.end();
-    if (this.subscriptions !== undefined) {
-      for (const subscription of this.subscriptions) {
-        subscription.remove(this);
-      }
-      this.subscriptions = undefined;
+    for (const subscription of this.subscriptions ?? []) {
+      subscription.remove(this);
     }
+    this.subscriptions = undefined;
     const { hooks, counts } = this.side.endpoint;
     counts.sockets -= 1;
     const rare = this.#rare;
@@ -237,13 +241,11 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
   onMessage(data: Buffer, isBinary: boolean): void {
     const { hooks, counts } = this.side.endpoint;
     counts.messagesReceived += 1;
-    if (hooks.onMessage !== undefined) {
-      hooks.onMessage.call(hooks.owner, this, data, isBinary);
-    }
+    hooks.onMessage?.call(hooks.owner, this, data, isBinary);
   }
 
   onPing(data: Buffer): void {
-    if ((this.#flags & CLOSE_SENT) === 0) {
+    if ((this.#flags & Flag.CLOSE_SENT) === 0) {
       if (this.#rare?.pong === undefined && this.connection.queuedBytes <= PONG_BACKLOG_BYTES) {
         sendFrame(this.connection, FIN | PONG, data, this.isClient);
       } else {
@@ -260,11 +262,11 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
   }
 
   onCloseFrame(code: number, reason: Buffer): void {
-    this.#flags |= CLOSE_RECEIVED;
+    this.#flags |= Flag.CLOSE_RECEIVED;
     const rare = this.#rareOf();
     rare.peerCode = code;
     rare.peerReason = reason.toString();
-    if ((this.#flags & CLOSE_SENT) === 0) {
+    if ((this.#flags & Flag.CLOSE_SENT) === 0) {
       this.#sendClose(code === CloseCode.NO_STATUS ? EMPTY : closePayload(code, EMPTY));
     }
     if (!this.isClient && rare.close === undefined) {
@@ -276,7 +278,7 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
     this.side.endpoint.counts.violations += 1;
     const rare = this.#rareOf();
     rare.violation = violation;
-    if ((this.#flags & CLOSE_SENT) === 0) {
+    if ((this.#flags & Flag.CLOSE_SENT) === 0) {
       this.#sendClose(closePayload(violation.closeCode, Buffer.from(violation.message)));
     }
     if (rare.close === undefined) {
@@ -287,27 +289,25 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
   // Deadlines.
 
   onSilence(): void {
-    if ((this.#flags & HEARD) !== 0 || this.isPaused) {
+    if ((this.#flags & Flag.HEARD) !== 0 || this.isPaused) {
       // While paused nothing can be heard.
-      this.#flags &= ~(HEARD | PING_SENT);
-    } else if ((this.#flags & PING_SENT) !== 0) {
+      this.#flags &= ~(Flag.HEARD | Flag.PING_SENT);
+    } else if ((this.#flags & Flag.PING_SENT) !== 0) {
       this.side.endpoint.counts.pingTimeouts += 1;
       this.#rareOf().timeout = 'ping';
       this.connection.abort();
       return;
-    } else {
+    } else if (this.ping() !== 'full') {
       // Full: the peer has not read for long, and the write timeout is what ends it.
-      if (this.ping() !== 'full') {
-        this.#flags |= PING_SENT;
-      }
+      this.#flags |= Flag.PING_SENT;
     }
-    if ((this.#flags & ENDED) === 0 && this.deadline === 0) {
+    if ((this.#flags & Flag.ENDED) === 0 && this.deadline === 0) {
       this.side.open.add(this);
     }
   }
 
   onHandshakeDue(): void {
-    if ((this.#flags & CLOSE_RECEIVED) !== 0 && this.#rare?.close === undefined) {
+    if ((this.#flags & Flag.CLOSE_RECEIVED) !== 0 && this.#rare?.close === undefined) {
       // The handshake is done; it is the server that does not close.
       this.connection.close();
       return;
@@ -326,7 +326,7 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
   }
 
   #cannotSend(): WriteResult {
-    if ((this.#flags & (CLOSE_SENT | CLOSE_RECEIVED | ENDED)) !== 0) {
+    if ((this.#flags & NO_SENDING) !== 0) {
       return 'closed';
     }
     throw new Error('Cannot send: a message is being sent by sendFragment and has not ended');
@@ -340,7 +340,7 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
         `Cannot ${method}: expected at most ${CONTROL_BYTES_MAX} bytes, got ${payload.byteLength}`,
       );
     }
-    return (this.#flags & (CLOSE_SENT | ENDED)) !== 0
+    return (this.#flags & (Flag.CLOSE_SENT | Flag.ENDED)) !== 0
       ? 'closed'
       : sendFrame(this.connection, FIN | opcode, payload, this.isClient);
   }
@@ -352,10 +352,10 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
       this.side.endpoint.counts.pongsCoalesced += 1;
     }
     rare.pong = Buffer.from(data);
-    if ((this.#flags & PONG_LISTED) === 0) {
-      this.#flags |= PONG_LISTED;
+    if ((this.#flags & Flag.PONG_LISTED) === 0) {
+      this.#flags |= Flag.PONG_LISTED;
       this.connection.receipt(() => {
-        this.#flags &= ~PONG_LISTED;
+        this.#flags &= ~Flag.PONG_LISTED;
         this.#flushPong();
       });
     }
@@ -363,7 +363,7 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
 
   #flushPong(): void {
     const pong = this.#rare?.pong;
-    if (pong !== undefined && (this.#flags & (CLOSE_SENT | ENDED)) === 0) {
+    if (pong !== undefined && (this.#flags & (Flag.CLOSE_SENT | Flag.ENDED)) === 0) {
       const result = sendFrame(this.connection, FIN | PONG, pong, this.isClient);
       if (result !== 'full' && this.#rare !== undefined) {
         this.#rare.pong = undefined;
@@ -372,7 +372,7 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
   }
 
   #sendClose(payload: Buffer): void {
-    this.#flags |= CLOSE_SENT;
+    this.#flags |= Flag.CLOSE_SENT;
     this.side.open.remove(this);
     this.side.closing.add(this);
     if (sendFrame(this.connection, FIN | CLOSE, payload, this.isClient) === 'full') {
@@ -387,7 +387,7 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
     }
     const rare = this.#rareOf();
     rare.close = undefined;
-    const isAnswered = (this.#flags & CLOSE_RECEIVED) !== 0 && !this.isClient;
+    const isAnswered = (this.#flags & Flag.CLOSE_RECEIVED) !== 0 && !this.isClient;
     if (isAnswered || rare.violation !== undefined) {
       this.connection.close();
     }
