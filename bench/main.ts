@@ -19,6 +19,9 @@ import { runPlots } from './plot.js';
 import { printIdle, printSummaries, type Summary, summarize, writeResults } from './report.js';
 import type { ServerCommand } from './server-process.js';
 import { runTimersBenchmark } from './timers.js';
+import { runWebSocketBenchmark } from './websocket-codec.js';
+import { runWebSocketDeflateBenchmark } from './websocket-deflate.js';
+import { runWebSocketLoadBenchmark } from './websocket-load.js';
 
 async function runLoad(
   mode: 'echo' | 'stream',
@@ -120,6 +123,15 @@ async function runOther(name: string | undefined): Promise<number | undefined> {
       return 0;
     case 'million':
       return runMillionBenchmark(argv);
+    case 'websocket':
+      runWebSocketBenchmark(argv);
+      return 0;
+    case 'websocket-deflate':
+      runWebSocketDeflateBenchmark(argv);
+      return 0;
+    case 'websocket-load':
+      await runWebSocketLoadBenchmark(argv);
+      return 0;
     case 'plot':
       runPlots(argv);
       return 0;

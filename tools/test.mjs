@@ -27,7 +27,7 @@ import { describeEnd, listFiles, note, runTool, ToolError } from './tool.mjs';
  * Nothing hangs forever. Node's own limit holds for a test, and up to Node 20 for a file; later versions do not stop a
  * file that never ends or never yields, so the whole run has a limit too, and a little time to say what was running.
  */
-const TEST_TIMEOUT_MS = 300_000;
+const TEST_TIMEOUT_MS = 600_000;
 const RUN_TIMEOUT_MS = 690_000;
 const KILL_DELAY_MS = 3_000;
 

@@ -110,6 +110,28 @@ export function loadLibc(): Libc {
   return declared;
 }
 
+/**
+ * Functions of another library that the running program exports, by the names used here; undefined if one is missing.
+ * Call it once for each thread and library.
+ */
+export function declareFunctions<Name extends string>(
+  prototypes: Readonly<Record<Name, string>>,
+): Readonly<Record<Name, (...values: (number | string)[]) => unknown>> | undefined {
+  // The sizes of the FFI's stacks are settled with libc.
+  loadLibc();
+  const library = koffi.load(null);
+  try {
+    return Object.fromEntries(
+      Object.entries<string>(prototypes).map(([name, prototype]) => [
+        name,
+        library.func(prototype),
+      ]),
+    ) as unknown as Record<Name, (...values: (number | string)[]) => unknown>;
+  } catch {
+    return undefined;
+  }
+}
+
 /** errno of this thread; must be the very next FFI call after the one that failed. */
 export const errno: () => number = koffi.errno;
 

@@ -1,7 +1,7 @@
 /** What `--help` prints. Apart from the commands, so that it needs nothing of what they need. */
 
 /** In the order in which they are listed. */
-export const COMMANDS = ['echo', 'run', 'doctor'] as const;
+export const COMMANDS = ['echo', 'push', 'run', 'doctor'] as const;
 
 export type CommandName = (typeof COMMANDS)[number];
 
@@ -28,6 +28,7 @@ millrace: multi-reactor networking for Node.js
 Usage: millrace COMMAND [OPTIONS]
 
   millrace echo        serve an echo server: sends back what it receives
+  millrace push        serve a tick a second, to WebSockets and plain TCP clients
   millrace run MODULE  serve with the handler that a module exports
   millrace doctor      tell whether this machine can serve, how many connections, and what to change
 
@@ -42,6 +43,18 @@ Sends every byte back. Receiving stops while a client does not take its own byte
 ${SERVE_OPTIONS}
 
 Without --listen: tcp://127.0.0.1:9000 and unix:///tmp/millrace-echo.sock.
+${ENDING}`,
+
+  push: `\
+Usage: millrace push [OPTIONS]
+
+Sends a line a second to every client. One that begins with an HTTP request is a WebSocket, and gets
+the line as a message; any other, also one that says nothing, gets it as it is. Who does not read
+misses ticks.
+
+${SERVE_OPTIONS}
+
+Without --listen: tcp://127.0.0.1:9000.
 ${ENDING}`,
 
   run: `\

@@ -1,4 +1,4 @@
-/** The flags that `echo` and `run` share, read and checked before anything is started. */
+/** The flags that `echo`, `push` and `run` share, read and checked before anything is started. */
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 
@@ -37,7 +37,7 @@ const SOME_MODULE = 'file:///handler.js';
  * @throws UsageError for a flag that there is not, or a value that `serve` would not take.
  */
 export function readServeArguments(
-  command: Extract<CommandName, 'echo' | 'run'>,
+  command: Exclude<CommandName, 'doctor'>,
   args: readonly string[],
   listenDefault: readonly string[],
 ): ServeArguments {
@@ -62,7 +62,7 @@ export function readServeArguments(
   return { options, isQuiet: values.quiet === true, positionals };
 }
 
-function parse(command: 'echo' | 'run', args: readonly string[]) {
+function parse(command: Exclude<CommandName, 'doctor'>, args: readonly string[]) {
   try {
     return parseArgs({
       args: [...args],

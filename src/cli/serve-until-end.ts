@@ -1,6 +1,6 @@
 /**
- * What `echo` and `run` have in common: serves, says where, shows what happens, ends on Ctrl-C or SIGTERM with a
- * summary. A signal starts the graceful shutdown of the library; a second one ends the process.
+ * What `echo`, `push` and `run` have in common: serves, says where, shows what happens, ends on Ctrl-C or SIGTERM with
+ * a summary. A signal starts the graceful shutdown of the library; a second one ends the process.
  */
 
 import { constants } from 'node:os';

@@ -13,7 +13,7 @@ test('the overview names every command, and each has a text of its own', () => {
 });
 
 test('the commands that serve name their flags', () => {
-  for (const text of [HELP.echo, HELP.run]) {
+  for (const text of [HELP.echo, HELP.push, HELP.run]) {
     for (const flag of ['listen', 'reactors', 'driver', 'balance', 'reuse-port', 'quiet']) {
       assert.match(text, new RegExp(`^  --${flag}\\b`, 'm'));
     }

@@ -1,0 +1,131 @@
+/**
+ * The compression contexts of a connection, as they were agreed on: contexts of its own, which end with it, or those
+ * that all connections of the thread share because they forget each message.
+ */
+
+import { Deflater } from './deflate.js';
+import type { DeflateSettings } from './deflate-options.js';
+import { Inflater } from './inflate.js';
+import type { Receiver } from './receiver.js';
+import type { Agreement } from './permessage-deflate.js';
+
+/** A context that forgets can inflate what was made with any window. */
+const INFLATE_BITS = 15;
+
+export interface Compression {
+  readonly deflater: Deflater;
+  readonly inflater: Inflater;
+  readonly thresholdBytes: number;
+  /** Whether our messages refer to earlier ones: then a frame made for all cannot be sent here. */
+  readonly keeps: boolean;
+  readonly deflateBits: number;
+  /** Receivers with this inflater that no connection needs now. */
+  readonly receivers: Receiver[];
+  /** Ends the contexts that are the connection's own. */
+  end(): void;
+}
+
+/** All contexts of one listener or client on one thread. */
+export class Compressions {
+  readonly #settings: DeflateSettings;
+  readonly #deflaters = new Map<number, Deflater>();
+  readonly #shared = new Map<number, Compression>();
+  #inflater: Inflater | undefined;
+  #ownContexts = 0;
+
+  constructor(settings: DeflateSettings) {
+    this.#settings = settings;
+  }
+
+  /** Connections that have contexts of their own. */
+  get ownContexts(): number {
+    return this.#ownContexts;
+  }
+
+  /** Whether one more may keep its windows. */
+  get offersOwn(): boolean {
+    const { contexts, ownContextsMax } = this.#settings;
+    return contexts === 'own' && this.#ownContexts < ownContextsMax;
+  }
+
+  for(agreement: Agreement): Compression {
+    const { deflateBits, deflateKeeps, inflateKeeps } = agreement;
+    if (deflateKeeps || inflateKeeps) {
+      return this.#own(agreement);
+    }
+    let shared = this.#shared.get(deflateBits);
+    if (shared === undefined) {
+      const { thresholdBytes } = this.#settings;
+      shared = {
+        deflater: this.#deflater(deflateBits),
+        inflater: this.#sharedInflater(),
+        thresholdBytes,
+        keeps: false,
+        deflateBits,
+        receivers: [],
+        end: () => {},
+      };
+      this.#shared.set(deflateBits, shared);
+    }
+    return shared;
+  }
+
+  #own({ deflateBits, deflateKeeps, inflateBits, inflateKeeps }: Agreement): Compression {
+    const { level, memoryLevel, ratioMax, thresholdBytes } = this.#settings;
+    const deflater = deflateKeeps
+      ? new Deflater(deflateBits, level, memoryLevel, true)
+      : this.#deflater(deflateBits);
+    const inflater = inflateKeeps
+      ? new Inflater(inflateBits, true, ratioMax)
+      : this.#sharedInflater();
+    this.#ownContexts += 1;
+    let hasEnded = false;
+    const end = () => {
+      if (!hasEnded) {
+        hasEnded = true;
+        this.#ownContexts -= 1;
+        if (deflateKeeps) {
+          deflater.end();
+        }
+        if (inflateKeeps) {
+          inflater.end();
+        }
+      }
+    };
+    return {
+      deflater,
+      inflater,
+      thresholdBytes,
+      keeps: deflateKeeps,
+      deflateBits,
+      receivers: [],
+      end,
+    };
+  }
+
+  #deflater(bits: number): Deflater {
+    let deflater = this.#deflaters.get(bits);
+    if (deflater === undefined) {
+      const { level, memoryLevel } = this.#settings;
+      deflater = new Deflater(bits, level, memoryLevel, false);
+      this.#deflaters.set(bits, deflater);
+    }
+    return deflater;
+  }
+
+  #sharedInflater(): Inflater {
+    this.#inflater ??= new Inflater(INFLATE_BITS, false, this.#settings.ratioMax);
+    return this.#inflater;
+  }
+
+  /** Frees the shared contexts: when no connection is left. They are made again if one comes. */
+  end(): void {
+    for (const deflater of this.#deflaters.values()) {
+      deflater.end();
+    }
+    this.#inflater?.end();
+    this.#inflater = undefined;
+    this.#deflaters.clear();
+    this.#shared.clear();
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * What a connection's bytes go to: first an opening handshake, then a WebSocket. The stage is the connection's context,
+ * and the hooks of a handler pass everything on to it.
+ */
+
+import type { CloseReason, Connection, Handler } from '../api.js';
+
+export interface Stage {
+  receive(bytes: Buffer): void;
+  drained(): void;
+  peerEnded(): void;
+  ended(reason: CloseReason): void;
+}
+
+function stageOf(connection: Connection): Stage | undefined {
+  return connection.context as Stage | undefined;
+}
+
+/** The hooks that every handler of WebSockets has. */
+export const STAGE_HOOKS = {
+  onData(connection: Connection, bytes: Buffer): void {
+    stageOf(connection)?.receive(bytes);
+  },
+  onDrain(connection: Connection): void {
+    stageOf(connection)?.drained();
+  },
+  onEnd(connection: Connection): void {
+    stageOf(connection)?.peerEnded();
+  },
+  onClose(connection: Connection, reason: CloseReason): void {
+    stageOf(connection)?.ended(reason);
+  },
+} satisfies Handler;
