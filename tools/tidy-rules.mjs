@@ -33,6 +33,10 @@ export const RULES = {
     { of: 'src/base/', may: ['src/base/', 'src/errors.ts'] },
     { of: 'src/connection/', may: ['src/base/', 'src/connection/', ...FACE] },
     { of: 'src/engine/', may: ['src/base/', 'src/connection/', 'src/engine/', ...FACE] },
+    {
+      of: 'src/tls/',
+      may: ['src/base/', 'src/connection/', 'src/engine/', 'src/tls/', ...FACE],
+    },
     { of: 'src/cli/', may: ['src/cli/', 'src/index.ts', 'src/engine/', 'src/base/', ...FACE] },
   ],
 

@@ -110,6 +110,40 @@ export function loadLibc(): Libc {
   return declared;
 }
 
+/** A function of a library: numbers in, pointers included; a number out, or the text of a C string. */
+export type NumberCall = (...values: number[]) => number;
+export type TextCall = (...values: number[]) => string | null;
+
+/**
+ * Declares functions of the running program (`null`), or of a library with its dependencies bound before the program's
+ * own symbols (`RTLD_DEEPBIND`): so that two versions of one library never mix. The result is a plain object, built
+ * once for each thread by its caller.
+ *
+ * @throws Error when the library, or one of the functions, is not there.
+ */
+export function declareFunctions<Name extends string>(
+  path: string | null,
+  prototypes: Readonly<Record<Name, string>>,
+): Record<Name, NumberCall> {
+  loadLibc();
+  const library = path === null ? koffi.load(null) : koffi.load(path, { deep: true });
+  const entries = Object.entries<string>(prototypes);
+  const functions = entries.map(([name, prototype]) => [name, library.func(prototype)]);
+  return Object.fromEntries(functions) as Record<Name, NumberCall>;
+}
+
+/**
+ * The address of a C function that calls `callback`, on this thread only, for as long as the thread lives. The callback
+ * must not throw: the FFI package would turn that into the answer 0. `prototype` must have a name of its own.
+ */
+export function registerCallback(
+  prototype: string,
+  callback: (...values: never[]) => number,
+): number {
+  const pointer = koffi.register(callback, koffi.pointer(koffi.proto(prototype)));
+  return Number(koffi.address(pointer));
+}
+
 /** errno of this thread; must be the very next FFI call after the one that failed. */
 export const errno: () => number = koffi.errno;
 
