@@ -6,7 +6,6 @@ import { withCopy } from '../base/openssl.js';
 import { parseIpv4, parseIpv6 } from '../base/ip-address.js';
 import { checkHandler } from '../connection/profile.js';
 import { dial } from '../engine/dial.js';
-import { MillraceError } from '../errors.js';
 import { check } from './certificates.js';
 import { RECALLED } from './connection-flags.js';
 import { continueHandshake, createSsl, failHandshake, startHandshake, step } from './handshake.js';
@@ -36,7 +35,9 @@ export async function dialTls(
 ): Promise<SecureConnection> {
   const serverName = options.serverName ?? hostOf(url);
   if (options.verify !== false && serverName === undefined) {
-    throw new TypeError(`Cannot verify who answers at ${url}: expected serverName, or verify: false`);
+    throw new TypeError(
+      `Cannot verify who answers at ${url}: expected serverName, or verify: false`,
+    );
   }
   const inner = options.handler ?? {};
   checkHandler(inner);
@@ -151,8 +152,10 @@ class Dial {
       this.#expectServer(c);
       this.#resume(c);
     } catch (error) {
-      const known = error instanceof MillraceError && error instanceof TlsError;
-      const failure = known ? error : new TlsError('ERR_TLS_CONTEXT', 'Cannot start', String(error));
+      const known = error instanceof TlsError;
+      const failure = known
+        ? error
+        : new TlsError('ERR_TLS_CONTEXT', 'Cannot start', String(error));
       failHandshake(c, failure, true);
       return;
     }

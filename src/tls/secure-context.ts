@@ -237,7 +237,9 @@ export class SecureContext {
         protocols.flatMap((each) => [Buffer.from([each.byteLength]), each]),
       );
       // Unlike all others, this one returns 0 for success.
-      const n = withCopy(list, (copy, length) => calls.SSL_CTX_set_alpn_protos(address, copy, length));
+      const n = withCopy(list, (copy, length) =>
+        calls.SSL_CTX_set_alpn_protos(address, copy, length),
+      );
       check(calls, n === 0 ? 1 : 0, 'offer the protocols');
     }
   }

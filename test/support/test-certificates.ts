@@ -34,7 +34,9 @@ export class TestCertificates {
   readonly server = this.issue('server', 'DNS:localhost,IP:127.0.0.1,IP:::1');
   readonly client = this.issue('client', 'DNS:client.test');
   /** Of the CA that nobody trusts. */
-  readonly stranger = this.issue('stranger', 'DNS:localhost,IP:127.0.0.1', { issuer: this.otherCa });
+  readonly stranger = this.issue('stranger', 'DNS:localhost,IP:127.0.0.1', {
+    issuer: this.otherCa,
+  });
 
   constructor() {
     after(() => rmSync(this.folder, { recursive: true, force: true }));
@@ -57,8 +59,7 @@ export class TestCertificates {
     const certFile = join(this.folder, `${name}.pem`);
     const keyFile = join(this.folder, `${name}.key`);
     const algorithm = rsa ? ['rsa:2048'] : ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
-    const signer =
-      issuer === undefined ? [] : ['-CA', issuer.certFile, '-CAkey', issuer.keyFile];
+    const signer = issuer === undefined ? [] : ['-CA', issuer.certFile, '-CAkey', issuer.keyFile];
     const allExtensions = [
       ...(names === undefined ? [] : [`subjectAltName=${names}`]),
       ...(extensions.length > 0 ? extensions : ['basicConstraints=critical,CA:FALSE']),
