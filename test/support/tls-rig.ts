@@ -132,7 +132,8 @@ function observed(inner: Handler, seen: Seen[]): Handler {
 /** A client of node:tls that collects what it receives. */
 export class NodeClient {
   readonly socket: tls.TLSSocket;
-  received = Buffer.alloc(0);
+  #chunks: Buffer[] = [];
+  receivedBytes = 0;
   error: NodeJS.ErrnoException | undefined;
   hasEnded = false;
   isClosed = false;
@@ -140,7 +141,8 @@ export class NodeClient {
   constructor(socket: tls.TLSSocket) {
     this.socket = socket;
     socket.on('data', (bytes) => {
-      this.received = Buffer.concat([this.received, bytes]);
+      this.#chunks.push(bytes);
+      this.receivedBytes += bytes.length;
     });
     socket.on('error', (error) => {
       this.error = error;
@@ -167,12 +169,14 @@ export class NodeClient {
 
   async read(byteLength: number): Promise<Buffer> {
     await awaitCondition(
-      () => this.received.length >= byteLength || this.isClosed,
+      () => this.receivedBytes >= byteLength || this.isClosed,
       `${byteLength} bytes`,
     );
-    const bytes = this.received.subarray(0, byteLength);
+    const all = Buffer.concat(this.#chunks);
+    const bytes = all.subarray(0, byteLength);
     assert.equal(bytes.length, byteLength, `the connection ended early: ${this.error?.message}`);
-    this.received = this.received.subarray(byteLength);
+    this.#chunks = [all.subarray(byteLength)];
+    this.receivedBytes -= byteLength;
     return bytes;
   }
 

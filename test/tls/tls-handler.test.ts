@@ -185,7 +185,7 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as raw:
     const good = await NodeClient.connect(rig.port, trusting);
     bad.socket.write('!');
     await bad.closed();
-    assert.equal(bad.received.length, 0);
+    assert.equal(bad.receivedBytes, 0);
     await awaitCondition(() => rig.seen[0]!.reason !== undefined, 'the close');
     assert.equal(rig.seen[0]!.reason!.code, 'handler');
     assert.match(rig.seen[0]!.reason!.error!.message, /refused/);
