@@ -79,6 +79,7 @@ export const PROTOTYPES = {
   SSL_shutdown: 'int SSL_shutdown(uintptr_t)',
   SSL_get_shutdown: 'int SSL_get_shutdown(uintptr_t)',
   SSL_is_init_finished: 'int SSL_is_init_finished(uintptr_t)',
+  SSL_get_error: 'int SSL_get_error(uintptr_t, int)',
   SSL_want: 'int SSL_want(uintptr_t)',
   SSL_session_reused: 'int SSL_session_reused(uintptr_t)',
   SSL_get_version: 'const char *SSL_get_version(uintptr_t)',

@@ -16,7 +16,8 @@ import type { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';
 import { sendWritten } from './write-path.js';
 
-const WANT_READ = 3;
+/** Of SSL_get_error. */
+const ERROR_WANT_READ = 2;
 
 /** What a connection has only until its handshake is over. */
 export interface Handshake {
@@ -99,8 +100,10 @@ export function step(c: TlsConnection): void {
   const handshake = c.handshake!;
   setCallbackTarget(handshake.context);
   handshake.openTickets?.(true);
+  // Node's own use of OpenSSL may have left something that SSL_get_error would take for ours.
+  calls.ERR_clear_error();
   const n = calls.SSL_do_handshake(ssl);
-  const isWaiting = n !== 1 && calls.SSL_want(ssl) === WANT_READ;
+  const isWaiting = n !== 1 && calls.SSL_get_error(ssl, n) === ERROR_WANT_READ;
   handshake.openTickets?.(false);
   setCallbackTarget(undefined);
   if (n === 1 || isWaiting) {

@@ -5,7 +5,7 @@
  */
 
 import type { Action } from '../api.js';
-import { takeErrors } from '../base/openssl.js';
+import { type OpenSslCalls, takeErrors } from '../base/openssl.js';
 import { ConnectionReader } from '../connection/stream.js';
 import { closeAs, failConnection, finishAfterEnd } from './closing.js';
 import {
@@ -28,7 +28,9 @@ import type { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';
 import { dropGathered, flush, onTransportDrain, sendWritten } from './write-path.js';
 
-const WANT_READ = 3;
+/** Of SSL_get_error and of SSL_want. */
+const ERROR_WANT_READ = 2;
+const READING = 3;
 const RECEIVED_SHUTDOWN = 2;
 const NO_BYTES = Buffer.alloc(0);
 
@@ -91,7 +93,7 @@ export function decrypt(c: TlsConnection): void {
   }
   let isEnded = false;
   let error: TlsError | undefined;
-  if (n <= 0 && calls.SSL_want(ssl) !== WANT_READ) {
+  if (n <= 0 && !needsMore(calls, ssl, n)) {
     const shutdown = calls.SSL_get_shutdown(ssl) & RECEIVED_SHUTDOWN;
     // An alert that is fatal counts as a shutdown too, but leaves the connection unfinished.
     if (shutdown !== 0 && calls.SSL_is_init_finished(ssl) === 1) {
@@ -113,6 +115,21 @@ export function decrypt(c: TlsConnection): void {
   } else if (error !== undefined) {
     failConnection(c, error);
   }
+}
+
+/**
+ * Whether a read only waits for the rest of a record. The error queue is the thread's, and not cleared before each read,
+ * which would cost as much as the read; so where it says that something failed, it is asked whether that was here.
+ */
+function needsMore(calls: OpenSslCalls, ssl: number, result: number): boolean {
+  if (calls.SSL_get_error(ssl, result) === ERROR_WANT_READ) {
+    return true;
+  }
+  if (calls.SSL_want(ssl) === READING && calls.SSL_is_init_finished(ssl) === 1) {
+    calls.ERR_clear_error();
+    return true;
+  }
+  return false;
 }
 
 function deliver(c: TlsConnection, bytes: Buffer): void {

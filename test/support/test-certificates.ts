@@ -23,7 +23,6 @@ interface Wanted {
   readonly issuer?: Identity;
   readonly rsa?: boolean;
   readonly extensions?: readonly string[];
-  readonly days?: number;
 }
 
 export class TestCertificates {
@@ -54,8 +53,28 @@ export class TestCertificates {
     return path;
   }
 
+  /** For `openssl req` knows no validity in the past, `openssl ca` does. */
+  issueExpired(names: string): Identity {
+    const identity = this.issue('expired', names);
+    const request = join(this.folder, 'expired.csr');
+    const settings = this.write(
+      'ca.conf',
+      `[ca]\ndefault_ca=d\n[d]\nnew_certs_dir=${this.folder}\ndatabase=${this.write('db', '')}\n` +
+        'default_md=sha256\npolicy=p\nrand_serial=yes\nx509_extensions=x\n' +
+        `[p]\ncommonName=supplied\n[x]\nsubjectAltName=${names}\n`,
+    );
+    const { certFile, keyFile } = identity;
+    openssl('req', '-new', '-key', keyFile, '-subj', '/CN=expired', '-out', request);
+    openssl(
+      ...['ca', '-batch', '-notext', '-config', settings, '-in', request, '-out', certFile],
+      ...['-cert', this.ca.certFile, '-keyfile', this.ca.keyFile],
+      ...['-startdate', '20200101000000Z', '-enddate', '20200102000000Z'],
+    );
+    return { ...identity, cert: readFileSync(certFile, 'utf8') };
+  }
+
   #make(wanted: Wanted): Identity {
-    const { name, subject, names, issuer, rsa = false, extensions = [], days = 30 } = wanted;
+    const { name, subject, names, issuer, rsa = false, extensions = [] } = wanted;
     const certFile = join(this.folder, `${name}.pem`);
     const keyFile = join(this.folder, `${name}.key`);
     const algorithm = rsa ? ['rsa:2048'] : ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
@@ -64,14 +83,10 @@ export class TestCertificates {
       ...(names === undefined ? [] : [`subjectAltName=${names}`]),
       ...(extensions.length > 0 ? extensions : ['basicConstraints=critical,CA:FALSE']),
     ];
-    execFileSync(
-      'openssl',
-      [
-        ...['req', '-x509', '-nodes', '-newkey', ...algorithm, '-days', String(days)],
-        ...['-subj', subject, '-keyout', keyFile, '-out', certFile, ...signer],
-        ...allExtensions.flatMap((extension) => ['-addext', extension]),
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
+    openssl(
+      ...['req', '-x509', '-nodes', '-newkey', ...algorithm, '-days', '30', '-subj', subject],
+      ...['-keyout', keyFile, '-out', certFile, ...signer],
+      ...allExtensions.flatMap((extension) => ['-addext', extension]),
     );
     return {
       certFile,
@@ -83,3 +98,7 @@ export class TestCertificates {
 }
 
 const CA = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'];
+
+function openssl(...args: string[]): void {
+  execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+}

@@ -59,6 +59,8 @@ export function checkLeaks(): void {
     for (const each of cleanups.splice(0).reverse()) {
       await each();
     }
+    // A client's connection is closed when its reactor gets to it.
+    await awaitCondition(() => census.ssl <= 0, 'connections to be freed', 5_000).catch(() => {});
     const { ssl, contexts, regions } = census;
     assert.deepEqual({ ssl, contexts, regions }, { ssl: 0, contexts: 0, regions: 0 });
   });
