@@ -108,7 +108,7 @@ export function step(c: TlsConnection): void {
   setCallbackTarget(undefined);
   if (n === 1 || isWaiting) {
     sendWritten(c);
-    if (n === 1 && (c.flags & GONE) === 0) {
+    if (n === 1) {
       establish(c, handshake);
     }
     return;
@@ -131,11 +131,17 @@ function establish(c: TlsConnection, handshake: Handshake): void {
   }
   handshake.queue.remove(c);
   c.handshake = undefined;
-  c.flags |= OPENED;
   layer.stats.handshakesDone += 1;
   if (isReused) {
     layer.stats.handshakesResumed += 1;
   }
+  if ((c.flags & GONE) !== 0) {
+    // The peer reset right after its last message, as tools that measure handshakes do: there is nobody to announce.
+    const reason = 'the peer reset the connection';
+    handshake.settle?.(new TlsError('ERR_TLS_HANDSHAKE', 'The TLS handshake failed', reason));
+    return;
+  }
+  c.flags |= OPENED;
   announce(c);
   handshake.settle?.(undefined);
   if (pipe.unread > 0 && (c.flags & GONE) === 0) {

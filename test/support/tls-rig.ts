@@ -197,29 +197,43 @@ export interface Ran {
   readonly output: string;
 }
 
-/** Runs a program with a text as its input, and gives all it printed. Its input ends when `pattern` was printed. */
+/** What to write once a pattern was printed after what was written before. */
+export type Dialogue = readonly (readonly [RegExp, string])[];
+
+/**
+ * Runs a program with a text as its input, and gives all it printed. Its input ends when `pattern` was printed; or a
+ * dialogue is led, and then it ends.
+ */
 export async function run(
   program: string,
   args: readonly string[],
-  input: string | undefined,
+  input?: string | Dialogue,
   pattern?: RegExp,
 ): Promise<Ran> {
   const child = spawn(program, args, { stdio: 'pipe' });
   cleanUp(() => child.kill('SIGKILL'));
+  const steps = Array.isArray(input) ? [...(input as Dialogue)] : [];
   let output = '';
+  let from = 0;
   const collect = (bytes: Buffer) => {
     output += bytes.toString('latin1');
     if (pattern?.test(output) === true) {
       child.stdin.end();
     }
+    const [step] = steps;
+    if (step !== undefined && step[0].test(output.slice(from))) {
+      steps.shift();
+      from = output.length;
+      child.stdin.write(step[1]);
+    }
   };
   child.stdout.on('data', collect);
   child.stderr.on('data', collect);
   child.stdin.on('error', () => {});
-  if (input !== undefined) {
+  if (typeof input === 'string') {
     child.stdin.write(input);
   }
-  if (pattern === undefined) {
+  if (pattern === undefined && steps.length === 0) {
     child.stdin.end();
   }
   const [code] = (await settled(once(child, 'close'), `the end of ${program}`)) as [number | null];

@@ -399,7 +399,8 @@ describe('ends', () => {
   });
 
   it('abort() resets', async () => {
-    const { peer, entry, connection } = await pair();
+    const { peer, entry, connection } = await pair(ECHO);
+    await peer.assertEchoes();
     connection.abort();
     connection.abort();
     assert.equal(connection.write('x'), 'closed');
