@@ -30,8 +30,8 @@ const SYSTEM_LIBRARY = 'libssl.so.3';
 let loaded: OpenSsl | undefined;
 
 /**
- * The OpenSSL of this process. MILLRACE_OPENSSL chooses: `node`, `system`, or a path to a libssl; by default node's, and
- * the system's where node exports none.
+ * The OpenSSL of this process. MILLRACE_OPENSSL chooses: `node`, `system`, or a path to a libssl; by default node's,
+ * and the system's where node exports none.
  *
  * @throws MillraceError `ERR_TLS_OPENSSL` when there is none that fits.
  */

@@ -1,8 +1,8 @@
 /**
  * Reads a ClientHello before OpenSSL does (RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2): which name is asked for,
- * and under which key the ticket is that it brings. So the certificate is chosen, at leisure if need be, before there is
- * anything of OpenSSL's, and without a callback from C. What it cannot read is left to OpenSSL, which refuses it with
- * the right alert.
+ * and under which key the ticket is that it brings. So the certificate is chosen, at leisure if need be, before there
+ * is anything of OpenSSL's, and without a callback from C. What it cannot read is left to OpenSSL, which refuses it
+ * with the right alert.
  *
  * Pure: bytes in, facts out. The bytes are not changed and not kept.
  */
@@ -81,7 +81,7 @@ function messageOf(bytes: Buffer): Buffer | 'incomplete' | 'invalid' {
 }
 
 function parse(body: Buffer): HelloResult {
-  // Each vector is behind its length: session id (8 bits), cipher suites (16), compression methods (8), extensions (16).
+  // Each behind its length: session id (8 bits), cipher suites (16), compression methods (8), extensions (16).
   let at = FIXED_BYTES;
   at = skip(body, at, 1);
   at = skip(body, at, 2);

@@ -2,18 +2,20 @@
 
 import type { Action, Connection, DialOptions, Handler, Reactor } from '../api.js';
 import { parseAddress } from '../base/address.js';
-import { withCopy } from '../base/openssl.js';
 import { parseIpv4, parseIpv6 } from '../base/ip-address.js';
+import { withCopy } from '../base/openssl.js';
 import { checkHandler } from '../connection/profile.js';
 import { dial } from '../engine/dial.js';
 import { check } from './certificates.js';
 import { RECALLED } from './connection-flags.js';
-import { continueHandshake, createSsl, failHandshake, startHandshake, step } from './handshake.js';
+import { failHandshake } from './giving-up.js';
+import { continueHandshake, startHandshake, step } from './handshake.js';
 import { HandshakeQueue } from './handshake-queue.js';
 import { Layer } from './layer.js';
 import type { DialTlsOptions, SecureConnection } from './options.js';
 import { receive } from './read-path.js';
 import { SecureContext } from './secure-context.js';
+import { createSsl } from './ssl-object.js';
 import { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';
 import { transportHooks } from './transport-hooks.js';
@@ -23,8 +25,8 @@ const CTRL_SET_HOSTNAME = 55;
 const NO_PARTIAL_WILDCARDS = 4;
 
 /**
- * Connects to `url` and resolves when the handshake is done, after the handler's `onOpen`. The server's certificate must
- * come from `ca`, or from node's root certificates, and be for the URL's host, or for `serverName`.
+ * Connects to `url` and resolves when the handshake is done, after the handler's `onOpen`. The server's certificate
+ * must come from `ca`, or from node's root certificates, and be for the URL's host, or for `serverName`.
  *
  * @throws SystemError as `dial`; TlsError `ERR_TLS_CERTIFICATE`, `ERR_TLS_HANDSHAKE`, `ERR_TLS_TIMEOUT`, or
  *   `ERR_TLS_CONTEXT` for options that cannot be used; the signal's reason; TypeError for a bad URL.

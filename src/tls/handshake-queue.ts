@@ -1,6 +1,6 @@
 /**
- * The handshakes under way on one reactor: their common deadline, and how many are computed in a turn. A handshake costs
- * as much as hundreds of messages; without a budget a flood of new clients would stop those that are connected.
+ * The handshakes under way on one reactor: their common deadline, and how many are computed in a turn. A handshake
+ * costs as much as hundreds of messages; without a budget a flood of new clients would stop those that are connected.
  *
  * All have the same timeout, so that the list in order of arrival is in order of deadlines, and one timer is enough.
  */

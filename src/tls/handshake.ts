@@ -4,14 +4,14 @@
  */
 
 import type { Action } from '../api.js';
-import { census, takeErrors } from '../base/openssl.js';
+import { takeErrors } from '../base/openssl.js';
 import { setCallbackTarget } from './callbacks.js';
 import type { ClientHello } from './client-hello.js';
-import { freeSsl } from './closing.js';
 import { GONE, OPENED } from './connection-flags.js';
+import { failHandshake } from './giving-up.js';
 import type { HandshakeQueue } from './handshake-queue.js';
 import { decrypt, enter, leave, leaveThrown } from './read-path.js';
-import { checkOpen, type SecureContext } from './secure-context.js';
+import type { SecureContext } from './secure-context.js';
 import type { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';
 import { sendWritten } from './write-path.js';
@@ -56,28 +56,6 @@ export function startHandshake(c: TlsConnection, queue: HandshakeQueue): Handsha
   c.layer.stats.connections += 1;
   queue.add(c);
   return handshake;
-}
-
-/** Makes the object of OpenSSL. */
-export function createSsl(c: TlsConnection, context: SecureContext): void {
-  checkOpen(context);
-  const { calls, rbio, wbio } = c.pipe;
-  const ssl = calls.SSL_new(context.address);
-  if (ssl === 0) {
-    throw new TlsError('ERR_TLS_CONTEXT', 'Cannot make a connection', takeErrors(calls).at(-1));
-  }
-  census.ssl += 1;
-  c.ssl = ssl;
-  c.handshake!.context = context;
-  // SSL_set_bio takes a reference of each.
-  calls.BIO_up_ref(rbio);
-  calls.BIO_up_ref(wbio);
-  calls.SSL_set_bio(ssl, rbio, wbio);
-  if (context.role === 'server') {
-    calls.SSL_set_accept_state(ssl);
-  } else {
-    calls.SSL_set_connect_state(ssl);
-  }
 }
 
 /** Ciphertext for a handshake that has begun. */
@@ -179,25 +157,4 @@ function errorOf(c: TlsConnection): TlsError {
     return new TlsError('ERR_TLS_CERTIFICATE', "The peer's certificate was refused", why ?? reason);
   }
   return new TlsError('ERR_TLS_HANDSHAKE', 'The TLS handshake failed', reason);
-}
-
-/** Gives up before the handshake is over. With `isOurs` the transport is to be closed. */
-export function failHandshake(c: TlsConnection, error: TlsError, isOurs: boolean): void {
-  const { handshake, layer } = c;
-  if (handshake === undefined) {
-    return;
-  }
-  handshake.queue.remove(c);
-  c.handshake = undefined;
-  c.flags |= GONE;
-  layer.stats.handshakesFailed += 1;
-  freeSsl(c);
-  if (error.code === 'ERR_TLS_TIMEOUT') {
-    layer.stats.handshakesTimedOut += 1;
-    c.base.abort();
-  } else if (isOurs) {
-    c.base.close();
-  }
-  handshake.settle?.(error);
-  layer.reportHandshakeError(c, error);
 }

@@ -5,7 +5,6 @@ import { BlockPool } from '../connection/block-pool.js';
 import { SocketConnection } from '../connection/connection.js';
 import { Profile } from '../connection/profile.js';
 import { threadKernel } from '../engine/thread-kernel.js';
-import { TlsConnection } from './tls-connection.js';
 
 /** As in ConnectionOptions; a socket's profile has them. */
 export type Limits = Pick<
@@ -19,6 +18,16 @@ export type Limits = Pick<
   | 'whenFull'
 >;
 
+/** A connection of ours, on another one. Found by what it has, as its class stands on this file. */
+interface Layered {
+  readonly base: Connection;
+  readonly limits: Limits;
+}
+
+function isLayered(base: Connection): base is Connection & Layered {
+  return 'limits' in base && 'base' in base;
+}
+
 let defaults: Limits | undefined;
 let threadPool: BlockPool | undefined;
 
@@ -26,7 +35,7 @@ export function limitsOf(base: Connection): Limits {
   if (base instanceof SocketConnection) {
     return base.profile;
   }
-  if (base instanceof TlsConnection) {
+  if (isLayered(base)) {
     return base.limits;
   }
   defaults ??= new Profile({}, {});
@@ -38,7 +47,7 @@ export function poolOf(base: Connection): BlockPool {
   if (base instanceof SocketConnection) {
     return base.owner.pool;
   }
-  if (base instanceof TlsConnection) {
+  if (isLayered(base)) {
     return poolOf(base.base);
   }
   threadPool ??= new BlockPool(threadKernel());
@@ -47,5 +56,5 @@ export function poolOf(base: Connection): BlockPool {
 
 /** How many layers of TLS are below a connection on this transport. */
 export function depthOf(base: Connection): number {
-  return base instanceof TlsConnection ? 1 + depthOf(base.base) : 0;
+  return isLayered(base) ? 1 + depthOf(base.base) : 0;
 }

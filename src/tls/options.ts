@@ -43,8 +43,8 @@ export interface ServerContextOptions extends SecureContextOptions {
   cert: Pem | readonly Pem[];
   key: Pem | readonly Pem[];
   /**
-   * `none` (the default); `request`: the client may show a certificate, and `connection.tls.isAuthorized` says whether it
-   * is one of `ca`'s; `require`: the handshake fails without a certificate of `ca`'s.
+   * `none` (the default); `request`: the client may show a certificate, and `connection.tls.isAuthorized` says whether
+   * it is one of `ca`'s; `require`: the handshake fails without a certificate of `ca`'s.
    */
   clientCertificate?: 'none' | 'request' | 'require';
   /** An OCSP response (DER) for the first certificate, given to clients that ask; `reload` renews it. */

@@ -1,11 +1,11 @@
 /**
- * The memory through which all TLS connections of a thread pass: a BIO that reads ciphertext where we put it, a BIO that
- * OpenSSL writes ciphertext to, a region for plaintext in each direction. Every call into OpenSSL runs to its end before
- * the next connection's turn, and OpenSSL keeps partial records for itself, so that one pair of BIOs is enough: an idle
- * connection costs what its SSL object costs, and nothing of ours.
+ * The memory through which all TLS connections of a thread pass: a BIO that reads ciphertext where we put it, a BIO
+ * that OpenSSL writes ciphertext to, a region for plaintext in each direction. Every call into OpenSSL runs to its end
+ * before the next connection's turn, and OpenSSL keeps partial records for itself, so that one pair is enough: an
+ * idle connection costs what its SSL object costs, and nothing of ours.
  *
- * Both BIOs are memory BIOs whose public BUF_MEM (<openssl/buffer.h>: length, data, max) is read and set in place, which
- * saves a call and a copy for each direction. `selfTest` asserts at the start that this OpenSSL takes it so.
+ * Both BIOs are memory BIOs whose public BUF_MEM (<openssl/buffer.h>: length, data, max) is read and set in place,
+ * which saves a call and a copy for each direction. `selfTest` asserts at the start that this OpenSSL takes it so.
  *
  * What OpenSSL wrote must be taken (`take`) and sent before it is called again. TLS over TLS has a pipe for each depth.
  */

@@ -7,58 +7,33 @@
 import type { Action } from '../api.js';
 import { type OpenSslCalls, takeErrors } from '../base/openssl.js';
 import { ConnectionReader } from '../connection/stream.js';
-import { closeAs, failConnection, finishAfterEnd } from './closing.js';
+import { closeAs, finishAfterEnd } from './closing.js';
 import {
   BLOCKED,
   CLOSING,
   DRAIN_DUE,
   END_OWED,
   GONE,
-  NO_READ,
   PAUSED,
   PEER_ENDED,
   READ_FULL,
   RECALLED,
   WOKEN,
 } from './connection-flags.js';
+import { dropGathered, failConnection } from './giving-up.js';
 import { poolOf } from './limits.js';
+import { clearPause, recall, setPause } from './pause.js';
 import { PLAIN_BYTES } from './pipe.js';
 import { rareOf } from './rare.js';
 import type { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';
-import { dropGathered, flush, onTransportDrain, sendWritten } from './write-path.js';
+import { flush, onTransportDrain, sendWritten } from './write-path.js';
 
 /** Of SSL_get_error and of SSL_want. */
 const ERROR_WANT_READ = 2;
 const READING = 3;
 const RECEIVED_SHUTDOWN = 2;
 const NO_BYTES = Buffer.alloc(0);
-
-export function setPause(c: TlsConnection, flag: number): void {
-  const wasReading = (c.flags & NO_READ) === 0;
-  c.flags |= flag;
-  if (wasReading) {
-    c.base.pause();
-  }
-}
-
-export function clearPause(c: TlsConnection, flag: number): void {
-  if ((c.flags & flag) === 0) {
-    return;
-  }
-  c.flags &= ~flag;
-  if ((c.flags & NO_READ) === 0) {
-    c.base.resume();
-  }
-}
-
-/** Has the transport call back soon, for what must not happen inside of the user's call. */
-export function recall(c: TlsConnection): void {
-  if ((c.flags & (RECALLED | GONE)) === 0) {
-    c.flags |= RECALLED;
-    c.base.wake();
-  }
-}
 
 export function readerOf(c: TlsConnection): ConnectionReader {
   c.reading ??= new ConnectionReader(poolOf(c.base));
@@ -118,8 +93,9 @@ export function decrypt(c: TlsConnection): void {
 }
 
 /**
- * Whether a read only waits for the rest of a record. The error queue is the thread's, and not cleared before each read,
- * which would cost as much as the read; so where it says that something failed, it is asked whether that was here.
+ * Whether a read only waits for the rest of a record. The error queue is the thread's, and not cleared before each
+ * read, which would cost as much as the read; so where it says that something failed, it is asked whether that was
+ * here.
  */
 function needsMore(calls: OpenSslCalls, ssl: number, result: number): boolean {
   if (calls.SSL_get_error(ssl, result) === ERROR_WANT_READ) {

@@ -1,9 +1,9 @@
 /** The certificates of a server: which context a ClientHello gets. Made anew, as a whole, when they are reloaded. */
 
+import type { ServerContextOptions, TlsOptions } from './options.js';
 import type { TicketSettings } from './secure-context.js';
 import { SecureContext } from './secure-context.js';
 import { ServerNames } from './server-names.js';
-import type { ServerContextOptions, TlsOptions } from './options.js';
 
 export class ServerContexts {
   readonly fallback: SecureContext;

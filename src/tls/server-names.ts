@@ -10,7 +10,7 @@ export class ServerNames<Entry> {
   readonly #exact = new Map<string, Entry>();
   readonly #wildcards = new Map<string, Entry>();
 
-  /** @throws TypeError for what is neither a host name nor a wildcard; internationalized names are given as A-labels. */
+  /** @throws TypeError for what is neither a host name nor a wildcard; international names are A-labels. */
   add(pattern: string, entry: Entry): void {
     const name = pattern.toLowerCase();
     const isWildcard = name.startsWith('*.');

@@ -4,9 +4,9 @@
  * one before open. Whoever first notices that a key is old enough makes the next one at random and forgets the oldest:
  * who learns a key later cannot read what was recorded under one that is gone.
  *
- * Shared memory: words of 32 bits, then two keys of 80 bytes. Word 0 is a lock for writers; word 1 counts changes and is
- * odd while one is being made (a sequence lock); words 2 and 3 are the time of the last rotation, 4 and 5 the interval,
- * both as 64-bit floats in milliseconds of `Reactor.now`.
+ * Shared memory: words of 32 bits, then two keys of 80 bytes. Word 0 is a lock for writers; word 1 counts changes and
+ * is odd while one is being made (a sequence lock); words 2 and 3 are the time of the last rotation, 4 and 5 the
+ * interval, both as 64-bit floats in milliseconds of `Reactor.now`.
  */
 
 import { loadLibc } from '../base/ffi.js';

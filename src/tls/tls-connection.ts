@@ -29,9 +29,10 @@ import type { Handshake } from './handshake.js';
 import type { Layer } from './layer.js';
 import { depthOf, type Limits, limitsOf, poolOf } from './limits.js';
 import type { SecureConnection, TlsInfo } from './options.js';
+import { clearPause, recall, setPause } from './pause.js';
 import { type Pipe, pipeAt } from './pipe.js';
 import { type Rare, rareOf } from './rare.js';
-import { clearPause, recall, readerOf, setPause } from './read-path.js';
+import { readerOf } from './read-path.js';
 import { SessionInfo } from './session-info.js';
 import { flush, queuedBytes, write, writeLinked, writev } from './write-path.js';
 

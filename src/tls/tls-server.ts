@@ -7,13 +7,15 @@
 import type { Connection, Reactor } from '../api.js';
 import { HELLO_BYTES_MAX, readClientHello } from './client-hello.js';
 import { ADMITTED, GONE, WAITING } from './connection-flags.js';
-import { continueHandshake, createSsl, failHandshake, startHandshake } from './handshake.js';
+import { failHandshake } from './giving-up.js';
+import { continueHandshake, startHandshake } from './handshake.js';
 import { HandshakeQueue } from './handshake-queue.js';
 import type { Layer } from './layer.js';
 import type { TlsOptions } from './options.js';
-import { clearPause, recall, setPause } from './read-path.js';
+import { clearPause, recall, setPause } from './pause.js';
 import { SecureContext, type TicketSettings } from './secure-context.js';
 import { ServerContexts } from './server-contexts.js';
+import { createSsl } from './ssl-object.js';
 import { TicketKeys } from './ticket-keys.js';
 import { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';

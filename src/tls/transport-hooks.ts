@@ -1,10 +1,10 @@
 /** What both sides' handlers do with what the transport reports, once there is a TlsConnection. */
 
 import type { Action, CloseReason, Connection, Handler } from '../api.js';
-import { onTransportClose, onTransportEnd } from './closing.js';
 import { GONE } from './connection-flags.js';
 import type { Layer } from './layer.js';
 import { enter, leave, leaveThrown, reportDrain } from './read-path.js';
+import { onTransportClose, onTransportEnd } from './teardown.js';
 import type { TlsConnection } from './tls-connection.js';
 
 type TransportHooks = Required<Pick<Handler, 'onDrain' | 'onEnd' | 'onClose'>> &

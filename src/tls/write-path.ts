@@ -9,9 +9,9 @@
  */
 
 import type { WriteResult } from '../api.js';
-import { WHEN_FULL_REFUSE } from '../connection/profile.js';
+import { takeErrors } from '../base/openssl.js';
 import type { LinkedBuffer } from '../connection/linked-buffer.js';
-import { failConnection } from './closing.js';
+import { WHEN_FULL_REFUSE } from '../connection/profile.js';
 import {
   BLOCKED,
   CLOSE_WANTED,
@@ -23,11 +23,11 @@ import {
   HELD,
   NO_WRITE,
 } from './connection-flags.js';
-import { clearPause, recall, setPause } from './read-path.js';
-import { rareOf } from './rare.js';
-import { type TlsConnection } from './tls-connection.js';
+import { failConnection } from './giving-up.js';
+import { clearPause, recall, setPause } from './pause.js';
 import { GATHER_BYTES, type Pipe } from './pipe.js';
-import { takeErrors } from '../base/openssl.js';
+import { rareOf } from './rare.js';
+import type { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';
 
 /** A record's header, nonce, tag and content type, and how much plaintext it holds at most. */
@@ -170,15 +170,6 @@ export function flush(c: TlsConnection): void {
     return;
   }
   sendWritten(c);
-}
-
-/** Forgets what was gathered: its hook threw. */
-export function dropGathered(c: TlsConnection): void {
-  const { pipe } = c;
-  if (pipe.gathering === c) {
-    pipe.gathering = undefined;
-    pipe.gathered = 0;
-  }
 }
 
 /** Sends the ciphertext that OpenSSL wrote. */

@@ -221,7 +221,7 @@ export async function run(
       child.stdin.end();
     }
     const [step] = steps;
-    if (step !== undefined && step[0].test(output.slice(from))) {
+    if (step?.[0].test(output.slice(from)) === true) {
       steps.shift();
       from = output.length;
       child.stdin.write(step[1]);

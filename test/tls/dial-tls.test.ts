@@ -8,10 +8,10 @@ import tls from 'node:tls';
 
 import type { Connection, Handler } from '../../src/index.js';
 import {
-  dialTls,
   type DialTlsOptions,
-  SecureContext,
+  dialTls,
   type SecureConnection,
+  SecureContext,
   type TlsError,
   tlsHandler,
 } from '../../src/tls/index.js';

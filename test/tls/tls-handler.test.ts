@@ -8,8 +8,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 
-import { SecureContext, TicketKeys, tlsHandler, type TlsOptions } from '../../src/tls/index.js';
-import { awaitCondition, rounds } from '../support/await-condition.js';
+import { type TlsOptions, tlsHandler } from '../../src/tls/index.js';
+import { awaitCondition } from '../support/await-condition.js';
 import { TestCertificates } from '../support/test-certificates.js';
 import { checkLeaks, ECHO, NodeClient, run, startTls } from '../support/tls-rig.js';
 
@@ -210,93 +210,6 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as raw:
   });
 });
 
-describe('server names', () => {
-  const a = certificates.issue('a', 'DNS:a.test');
-  const wild = certificates.issue('wild', 'DNS:*.wild.test');
-  const late = certificates.issue('late', 'DNS:late.test');
-
-  async function nameServed(port: number, servername: string): Promise<string> {
-    const peer = await NodeClient.connect(port, {
-      ca: ca.cert,
-      servername,
-      checkServerIdentity: () => undefined,
-    });
-    await peer.assertEchoes();
-    const { CN } = peer.socket.getPeerCertificate().subject;
-    peer.socket.destroy();
-    return String(CN);
-  }
-
-  it('choose the certificate: exact, wildcard, asked for, or the default one', async () => {
-    const context = SecureContext.server(late);
-    const asked: string[] = [];
-    const rig = await startTls(certificates, ECHO, {
-      serverNames: { 'a.test': a, '*.wild.test': wild },
-      async onServerName(name) {
-        asked.push(name);
-        await new Promise((resolve) => setImmediate(resolve));
-        return name === 'late.test' ? context : undefined;
-      },
-    });
-    assert.equal(await nameServed(rig.port, 'a.test'), 'a');
-    assert.equal(await nameServed(rig.port, 'x.wild.test'), 'wild');
-    assert.equal(await nameServed(rig.port, 'late.test'), 'late');
-    assert.equal(await nameServed(rig.port, 'nobody.test'), 'server');
-    assert.equal(await nameServed(rig.port, ''), 'server');
-    assert.deepEqual(asked, ['late.test', 'nobody.test']);
-    assert.equal(rig.seen[1]!.connection.tls.serverName, 'x.wild.test');
-    context.close();
-  });
-
-  it('that are unknown, or whose provider fails, get an alert', async () => {
-    const closed = SecureContext.server(late);
-    closed.close();
-    const rig = await startTls(certificates, ECHO, {
-      unknownServerName: 'reject',
-      onServerName(name) {
-        switch (name) {
-          case 'throws.test':
-            throw new Error('no luck');
-          case 'rejects.test':
-            return Promise.reject(new Error('no luck'));
-          case 'wrong.test':
-            return 'context' as never;
-          case 'closed.test':
-            return closed;
-          default:
-            return undefined;
-        }
-      },
-    });
-    const alerts: Record<string, RegExp> = {
-      'unknown.test': /unrecognized.name/i,
-      'throws.test': /internal.error/i,
-      'rejects.test': /internal.error/i,
-      'wrong.test': /internal.error/i,
-      'closed.test': /internal.error/i,
-    };
-    for (const [servername, alert] of Object.entries(alerts)) {
-      const peer = NodeClient.start(rig.port, { ca: ca.cert, servername });
-      await peer.closed();
-      assert.match(String(peer.error?.message), alert, servername);
-      assert.equal(rig.handshakeErrors.at(-1)!.code, 'ERR_TLS_SERVER_NAME');
-    }
-    assert.equal(rig.seen.length, 0);
-  });
-
-  it('whose context never comes are ended by the deadline', async () => {
-    const rig = await startTls(certificates, ECHO, {
-      handshakeTimeoutMs: 50,
-      onServerName: () => new Promise(() => {}),
-    });
-    const peer = NodeClient.start(rig.port, { servername: 'never.test' });
-    await peer.closed();
-    await awaitCondition(() => rig.handshakeErrors.length === 1, 'the error');
-    assert.equal(rig.handshakeErrors[0]!.code, 'ERR_TLS_TIMEOUT');
-    assert.equal(rig.handler.tlsStats.handshakesTimedOut, 1);
-  });
-});
-
 describe('protocols of the application', () => {
   it('the server’s first that the client offers; an alert if there is none', async () => {
     const rig = await startTls(certificates, ECHO, { alpn: ['h2', 'http/1.1'] });
@@ -369,89 +282,6 @@ describe('client certificates', () => {
     const third = NodeClient.start(rig.port, { ca: ca.cert, servername: 'strict.test', session });
     await third.closed();
     assert.match(String(third.error?.message), /certificate required/i);
-  });
-});
-
-describe('sessions', () => {
-  async function sessionOf(port: number, version: 'TLSv1.2' | 'TLSv1.3'): Promise<Buffer> {
-    const peer = NodeClient.start(port, { ...trusting, minVersion: version, maxVersion: version });
-    const [session] = (await once(peer.socket, 'session')) as [Buffer];
-    // What node:tls is given to write in that event's own callback it does not send.
-    await rounds(1);
-    await peer.assertEchoes();
-    peer.socket.destroy();
-    return session;
-  }
-
-  async function isResumed(
-    port: number,
-    session: Buffer,
-    version: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.3',
-  ): Promise<boolean> {
-    const peer = await NodeClient.connect(port, { ...trusting, session, maxVersion: version });
-    await peer.assertEchoes();
-    const isReused = peer.socket.isSessionReused();
-    peer.socket.destroy();
-    return isReused;
-  }
-
-  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
-    it(`of ${version} resume under the current key and the one before, and no longer`, async () => {
-      const keys = TicketKeys.create({ rotateAfterMs: 0 });
-      const rig = await startTls(certificates, ECHO, { tickets: keys });
-      const session = await sessionOf(rig.port, version);
-      assert.equal(await isResumed(rig.port, session, version), true);
-      keys.rotate();
-      assert.equal(await isResumed(rig.port, session, version), true, 'after one rotation');
-      assert.equal(rig.seen.at(-1)!.connection.tls.isSessionReused, true);
-      assert.equal(await isResumed(rig.port, await sessionOf(rig.port, version), version), true);
-      keys.rotate();
-      assert.equal(await isResumed(rig.port, session, version), false, 'after two');
-    });
-  }
-
-  it('tickets that come with an old one are sealed with the current key', async () => {
-    const keys = TicketKeys.create({ rotateAfterMs: 0 });
-    const rig = await startTls(certificates, ECHO, { tickets: keys });
-    const old = await sessionOf(rig.port, 'TLSv1.3');
-    keys.rotate();
-    const peer = NodeClient.start(rig.port, { ...trusting, session: old });
-    const [renewed] = (await once(peer.socket, 'session')) as [Buffer];
-    assert.equal(peer.socket.isSessionReused(), true);
-    keys.rotate();
-    assert.equal(await isResumed(rig.port, old), false);
-    assert.equal(await isResumed(rig.port, renewed), true);
-  });
-
-  it('there are none without tickets', async () => {
-    const rig = await startTls(certificates, ECHO, { tickets: false });
-    assert.equal(rig.handler.ticketKeys, undefined);
-    const peer = await NodeClient.connect(rig.port, trusting);
-    let sessions = 0;
-    peer.socket.on('session', () => {
-      sessions += 1;
-    });
-    await peer.assertEchoes();
-    await peer.assertEchoes();
-    assert.equal(sessions, 0);
-  });
-});
-
-describe('reload()', () => {
-  it('gives new handshakes the new certificate and leaves connections alone', async () => {
-    const rig = await startTls(certificates);
-    const before = await NodeClient.connect(rig.port, trusting);
-    const renewed = certificates.issue('renewed', 'DNS:localhost');
-    rig.handler.reload({ cert: renewed.cert, key: renewed.key });
-    const after = await NodeClient.connect(rig.port, trusting);
-    assert.equal(before.socket.getPeerCertificate().subject.CN, 'server');
-    assert.equal(after.socket.getPeerCertificate().subject.CN, 'renewed');
-    await before.assertEchoes();
-    await after.assertEchoes();
-    assert.throws(() => rig.handler.reload({ cert: 'nothing' }), /Cannot read the certificate/);
-    assert.throws(() => rig.handler.reload({ key: client.key }), /private key/);
-    const still = await NodeClient.connect(rig.port, trusting);
-    assert.equal(still.socket.getPeerCertificate().subject.CN, 'renewed');
   });
 });
 
