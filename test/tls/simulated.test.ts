@@ -18,11 +18,11 @@ const certificates = new TestCertificates();
 const CONNECTIONS = 4;
 /** What may happen to a connection; memory and descriptors are the reactor's tests' matter. */
 const FAULTS: FaultPlan = {
-  ...{ shortReceive: 0.5, shortSend: 0.5, receiveAgain: 0.2, sendAgain: 0.2, eventsShuffled: 0.5 },
+  ...{ shortReceive: 0.5, shortSend: 0.5, receiveAgain: 0.2, eventsShuffled: 0.5 },
   ...{ waitInterrupted: 0.1, eventSpurious: 0.1, receiveReset: 0.01, sendReset: 0.01 },
   ...{ ringLate: 0.3, ringShuffled: 0.3, ringShotEnded: 0.1, alarmEarly: 0.3 },
 };
-const BYTES = 12_000;
+const BYTES = 6_000;
 /** Some seeds have segments of a few bytes. */
 const STEPS_MAX = 3_000_000;
 /** And delays, on a clock that costs nothing. */
@@ -74,8 +74,8 @@ class Talker {
   }
 
   #fill(connection: Connection): void {
-    while (this.written < BYTES && this.written - this.received < 8_000) {
-      const size = 1 + this.random.below(6_000);
+    while (this.written < BYTES && this.written - this.received < 4_000) {
+      const size = 1 + this.random.below(3_000);
       const piece = this.pattern.subarray(this.written, this.written + size);
       const result = connection.write(piece);
       if (result === 'full' || result === 'closed') {
@@ -145,7 +145,7 @@ async function runSeed(seed: number, faults: FaultPlan): Promise<boolean> {
 }
 
 it('every byte arrives, in all shapes of the network', async () => {
-  for (let seed = 1; seed <= 8; seed += 1) {
+  for (let seed = 1; seed <= 5; seed += 1) {
     await runSeed(seed, 'none');
   }
 });
