@@ -48,7 +48,8 @@ export const handler = webSocketServer(
       else hub.publish(room, `${name}: ${data}`);
     },
 
-    onClose({ context: { name, room } }) {
+    onClose(socket) {
+      const { name, room } = socket.context;
       hub.publish(room, `* ${name} left`);
     },
   }),

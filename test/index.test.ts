@@ -15,9 +15,9 @@ import type {
   Handler,
   HistogramSnapshot,
   ListenerOptions,
-  Reader,
-  ReactorSnapshot,
   Reactor,
+  ReactorSnapshot,
+  Reader,
   Remote,
   RemoteHandle,
   ServeOptions,
@@ -25,8 +25,8 @@ import type {
   ServerStats,
   SignalOptions,
   SocketOptions,
-  Writer,
   WriteResult,
+  Writer,
 } from '../src/index.js';
 import * as millrace from '../src/index.js';
 

@@ -110,26 +110,38 @@ export function loadLibc(): Libc {
   return declared;
 }
 
+/** A function of a library: numbers in, pointers included, and C strings; a number out, or the text of a C string. */
+export type NumberCall = (...values: (number | string)[]) => number;
+export type TextCall = (...values: number[]) => string | null;
+
 /**
- * Functions of another library that the running program exports, by the names used here; undefined if one is missing.
- * Call it once for each thread and library.
+ * Declares functions of the running program (`null`), or of a library with its dependencies bound before the program's
+ * own symbols (`RTLD_DEEPBIND`): so that two versions of one library never mix. The result is a plain object, built
+ * once for each thread by its caller.
+ *
+ * @throws Error when the library, or one of the functions, is not there.
  */
 export function declareFunctions<Name extends string>(
+  path: string | null,
   prototypes: Readonly<Record<Name, string>>,
-): Readonly<Record<Name, (...values: (number | string)[]) => unknown>> | undefined {
-  // The sizes of the FFI's stacks are settled with libc.
+): Record<Name, NumberCall> {
   loadLibc();
-  const library = koffi.load(null);
-  try {
-    return Object.fromEntries(
-      Object.entries<string>(prototypes).map(([name, prototype]) => [
-        name,
-        library.func(prototype),
-      ]),
-    ) as unknown as Record<Name, (...values: (number | string)[]) => unknown>;
-  } catch {
-    return undefined;
-  }
+  const library = path === null ? koffi.load(null) : koffi.load(path, { deep: true });
+  const entries = Object.entries<string>(prototypes);
+  const functions = entries.map(([name, prototype]) => [name, library.func(prototype)]);
+  return Object.fromEntries(functions) as Record<Name, NumberCall>;
+}
+
+/**
+ * The address of a C function that calls `callback`, on this thread only, for as long as the thread lives. The callback
+ * must not throw: the FFI package would turn that into the answer 0. `prototype` must have a name of its own.
+ */
+export function registerCallback(
+  prototype: string,
+  callback: (...values: never[]) => number,
+): number {
+  const pointer = koffi.register(callback, koffi.pointer(koffi.proto(prototype)));
+  return Number(koffi.address(pointer));
 }
 
 /** errno of this thread; must be the very next FFI call after the one that failed. */

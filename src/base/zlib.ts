@@ -43,7 +43,7 @@ const NOTHING = new Uint8Array(0);
 
 interface Library {
   readonly version: string;
-  readonly functions: NonNullable<ReturnType<typeof declareZlib>>;
+  readonly functions: ReturnType<typeof declareZlib>;
   readonly input: Region;
   readonly output: Region;
 }
@@ -52,7 +52,7 @@ interface Library {
 let library: Library | null | undefined;
 
 function declareZlib() {
-  return declareFunctions({
+  return declareFunctions(null, {
     version: 'const char *zlibVersion()',
     deflateInit: 'int deflateInit2_(uintptr_t, int, int, int, int, int, const char *, int)',
     deflate: 'int deflate(uintptr_t, int)',
@@ -64,6 +64,15 @@ function declareZlib() {
     inflateResetKeep: 'int inflateResetKeep(uintptr_t)',
     inflateEnd: 'int inflateEnd(uintptr_t)',
   });
+}
+
+function declareOrNone(): ReturnType<typeof declareZlib> | undefined {
+  try {
+    return declareZlib();
+  } catch {
+    // A node that was built without its own zlib, or hides it.
+    return undefined;
+  }
 }
 
 /** Whether raw DEFLATE can be had here. */
@@ -83,7 +92,7 @@ function loadZlib(): Library | null {
   const libc = loadLibc();
   const input = allocateRegion(libc, STEP_BYTES);
   const output = allocateRegion(libc, STEP_BYTES);
-  const functions = declareZlib();
+  const functions = declareOrNone();
   if (functions !== undefined) {
     library = { version: String(functions.version()), functions, input, output };
     if (passesRoundTrip()) {

@@ -18,7 +18,7 @@ const ECHO_TIMEOUT_MS = 5_000;
 /** In the order in which one needs the other; after a failure the rest is not tried. */
 export async function tryAll(read: ReadFile): Promise<Finding[]> {
   const findings = [examinePlatform(read), examineNode()];
-  for (const attempt of [tryFfi, tryEpoll, tryUring, tryEcho]) {
+  for (const attempt of [tryFfi, tryEpoll, tryUring, tryEcho, tryOpenSsl]) {
     if (findings.some(({ level }) => level === 'fail')) {
       break;
     }
@@ -163,6 +163,27 @@ async function tryEcho(): Promise<Finding> {
       level: 'fail',
       value: describeFailure(error, false),
       remedy: 'see that the loopback interface is up: ip link set lo up',
+    };
+  }
+}
+
+/** Without it everything but TLS works. */
+async function tryOpenSsl(): Promise<Finding> {
+  const finding = {
+    name: 'OpenSSL, for TLS',
+    why: 'millrace/tls stands on it; all else does without',
+  };
+  try {
+    const { loadOpenSsl } = await import('../base/openssl.js');
+    const { version, origin } = loadOpenSsl();
+    const where = origin === 'node' ? 'that node exports' : origin;
+    return { ...finding, level: 'ok', value: `${version}, ${where}` };
+  } catch (error) {
+    return {
+      ...finding,
+      level: 'note',
+      value: describeFailure(error, false),
+      remedy: "take Node's own builds, or install the system's libssl.so.3",
     };
   }
 }

@@ -19,6 +19,19 @@ test('every line has a level, and the last one says that it can serve', async (t
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
 });
 
+test('it names the OpenSSL that TLS would use, or what is missing', async (t) => {
+  const { stdout } = await runCommand(t, ['doctor']);
+  assert.match(stdout, /^ok {4}OpenSSL, for TLS +OpenSSL 3\.\S+ .*, that node exports$/m);
+  const without = { ...process.env, MILLRACE_OPENSSL: '/nowhere/libssl.so' };
+  const doctor = new SpawnedProgram(t, process.execPath, ['dist/cli/main.js', 'doctor'], {
+    env: without,
+  });
+  const { code, stdout: told } = await doctor.ended();
+  assert.match(told, /^note {2}OpenSSL, for TLS +.*\/nowhere\/libssl\.so lacks it/m);
+  assert.match(told, /^ {6}do: {2}take Node's own builds/m);
+  assert.equal(code, 0);
+});
+
 test('--json has the same findings as data', async (t) => {
   const { code, stdout } = await runCommand(t, ['doctor', '--json']);
   const report = JSON.parse(stdout) as { canServe: boolean; findings: Finding[] };

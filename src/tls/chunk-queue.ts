@@ -1,0 +1,95 @@
+/**
+ * `for await (const chunk of connection)` over plaintext: copies that the consumer owns. Reading pauses while more than
+ * a high-water mark of bytes wait to be taken.
+ */
+
+import type { Connection } from '../api.js';
+
+type Outcome = IteratorResult<Buffer, undefined>;
+interface Waiter {
+  resolve(outcome: Outcome): void;
+  reject(error: Error): void;
+}
+
+export class ChunkQueue implements AsyncIterableIterator<Buffer> {
+  readonly #connection: Connection;
+  readonly #highWaterMark: number;
+  readonly #lowWaterMark: number;
+  readonly #chunks: Buffer[] = [];
+  readonly #waiters: Waiter[] = [];
+  #waitingBytes = 0;
+  #isEnded = false;
+  #error: Error | undefined;
+
+  constructor(connection: Connection, highWaterMark: number, lowWaterMark: number) {
+    this.#connection = connection;
+    this.#highWaterMark = highWaterMark;
+    this.#lowWaterMark = lowWaterMark;
+  }
+
+  push(chunk: Buffer): void {
+    const waiter = this.#waiters.shift();
+    if (waiter !== undefined) {
+      waiter.resolve({ done: false, value: chunk });
+      return;
+    }
+    this.#chunks.push(chunk);
+    this.#waitingBytes += chunk.byteLength;
+    if (this.#waitingBytes > this.#highWaterMark) {
+      this.#connection.pause();
+    }
+  }
+
+  end(error: Error | undefined): void {
+    if (this.#isEnded) {
+      return;
+    }
+    this.#isEnded = true;
+    this.#error = error;
+    for (const waiter of this.#waiters.splice(0)) {
+      this.#settle(waiter);
+    }
+  }
+
+  next(): Promise<Outcome> {
+    const chunk = this.#chunks.shift();
+    if (chunk !== undefined) {
+      this.#waitingBytes -= chunk.byteLength;
+      if (this.#waitingBytes <= this.#lowWaterMark) {
+        this.#connection.resume();
+      }
+      return Promise.resolve({ done: false, value: chunk });
+    }
+    return new Promise((resolve, reject) => {
+      const waiter = { resolve, reject };
+      if (this.#isEnded) {
+        this.#settle(waiter);
+      } else {
+        this.#waiters.push(waiter);
+      }
+    });
+  }
+
+  /** The loop was left early: the rest is of no interest. */
+  return(): Promise<Outcome> {
+    this.#chunks.length = 0;
+    this.end(undefined);
+    this.#connection.close();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** The error is told once; after it, and after the end, the iterator is done. */
+  #settle(waiter: Waiter): void {
+    const error = this.#error;
+    this.#error = undefined;
+    if (error === undefined) {
+      waiter.resolve({ done: true, value: undefined });
+    } else {
+      waiter.reject(error);
+    }
+  }
+}

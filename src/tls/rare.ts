@@ -1,0 +1,35 @@
+/** What only some connections have, made when first needed: the others pay one empty field for it. */
+
+import type { CloseReason } from '../api.js';
+import type { ConnectionWriter } from '../connection/stream.js';
+import type { ChunkQueue } from './chunk-queue.js';
+import type { TlsConnection } from './tls-connection.js';
+
+export interface Rare {
+  /** Ciphertext that the transport refused. */
+  readonly held: Buffer[];
+  heldBytes: number;
+  /** Receipts and promises that wait for it. */
+  readonly receipts: ((handedOver: boolean) => void)[];
+  readonly waiters: ((drained: boolean) => void)[];
+  writer: ConnectionWriter | undefined;
+  /** An async iterator's side that is fed. */
+  consumer: ChunkQueue | undefined;
+  corkDepth: number;
+  /** Why it closes, where the transport would say something else. */
+  reason: { code: CloseReason['code']; error: Error | undefined } | undefined;
+}
+
+export function rareOf(c: TlsConnection): Rare {
+  c.rare ??= {
+    held: [],
+    heldBytes: 0,
+    receipts: [],
+    waiters: [],
+    writer: undefined,
+    consumer: undefined,
+    corkDepth: 0,
+    reason: undefined,
+  };
+  return c.rare;
+}

@@ -1,0 +1,278 @@
+/**
+ * Ciphertext from the transport to the user. All that arrived is decrypted at once into the pipe's region, and reported
+ * in one piece. What cannot be reported, because the user paused, is kept in the connection's reader; the transport is
+ * paused then, so that this is at most what one batch of the driver brought.
+ */
+
+import type { Action } from '../api.js';
+import { type OpenSslCalls, takeErrors } from '../base/openssl.js';
+import { ConnectionReader } from '../connection/stream.js';
+import { closeAs, finishAfterEnd } from './closing.js';
+import {
+  BLOCKED,
+  CLOSING,
+  DRAIN_DUE,
+  END_OWED,
+  GONE,
+  PAUSED,
+  PEER_ENDED,
+  READ_FULL,
+  RECALLED,
+  WOKEN,
+} from './connection-flags.js';
+import { dropGathered, failConnection } from './giving-up.js';
+import { poolOf } from './limits.js';
+import { clearPause, recall, setPause } from './pause.js';
+import { PLAIN_BYTES } from './pipe.js';
+import { rareOf } from './rare.js';
+import type { TlsConnection } from './tls-connection.js';
+import { TlsError } from './tls-error.js';
+import { flush, onTransportDrain, sendWritten } from './write-path.js';
+
+/** Of SSL_get_error and of SSL_want. */
+const ERROR_WANT_READ = 2;
+const READING = 3;
+const RECEIVED_SHUTDOWN = 2;
+const NO_BYTES = Buffer.alloc(0);
+
+export function readerOf(c: TlsConnection): ConnectionReader {
+  c.reading ??= new ConnectionReader(poolOf(c.base));
+  return c.reading;
+}
+
+/** Bytes of the transport, after the handshake; none if it only calls back. */
+export function receive(c: TlsConnection, bytes: Uint8Array): void {
+  if ((c.flags & RECALLED) !== 0) {
+    c.flags &= ~RECALLED;
+    onRecall(c);
+  }
+  let at = 0;
+  while (at < bytes.byteLength && (c.flags & (CLOSING | GONE | PEER_ENDED)) === 0) {
+    at += c.pipe.load(bytes, at);
+    decrypt(c);
+  }
+}
+
+/** Decrypts what is loaded, and reports it. */
+export function decrypt(c: TlsConnection): void {
+  const { pipe } = c;
+  const { calls, plain } = pipe;
+  const { ssl } = c;
+  let total = 0;
+  let n = 1;
+  while (n > 0 && pipe.unread > 0) {
+    n = calls.SSL_read(ssl, plain.address + total, PLAIN_BYTES - total);
+    if (n > 0) {
+      total += n;
+    }
+  }
+  let isEnded = false;
+  let error: TlsError | undefined;
+  if (n <= 0 && !needsMore(calls, ssl, n)) {
+    const shutdown = calls.SSL_get_shutdown(ssl) & RECEIVED_SHUTDOWN;
+    // An alert that is fatal counts as a shutdown too, but leaves the connection unfinished.
+    if (shutdown !== 0 && calls.SSL_is_init_finished(ssl) === 1) {
+      isEnded = true;
+    } else {
+      const reason = takeErrors(calls).at(-1) ?? 'OpenSSL gives no reason';
+      error = new TlsError('ERR_TLS_PROTOCOL', 'The TLS connection failed', reason);
+    }
+  }
+  // Answers to the peer's own messages, and alerts.
+  sendWritten(c);
+  if (total > 0) {
+    c.bytesReceived += total;
+    deliver(c, pipe.received(total));
+  }
+  if (isEnded) {
+    c.flags |= PEER_ENDED | END_OWED;
+    reportEnd(c);
+  } else if (error !== undefined) {
+    failConnection(c, error);
+  }
+}
+
+/**
+ * Whether a read only waits for the rest of a record. The error queue is the thread's, and not cleared before each
+ * read, which would cost as much as the read; so where it says that something failed, it is asked whether that was
+ * here.
+ */
+function needsMore(calls: OpenSslCalls, ssl: number, result: number): boolean {
+  if (calls.SSL_get_error(ssl, result) === ERROR_WANT_READ) {
+    return true;
+  }
+  if (calls.SSL_want(ssl) === READING && calls.SSL_is_init_finished(ssl) === 1) {
+    calls.ERR_clear_error();
+    return true;
+  }
+  return false;
+}
+
+function deliver(c: TlsConnection, bytes: Buffer): void {
+  const { layer } = c;
+  if ((c.flags & (CLOSING | GONE)) !== 0) {
+    return;
+  }
+  const consumer = c.rare?.consumer;
+  if (consumer !== undefined) {
+    consumer.push(Buffer.from(bytes));
+  } else if ((c.flags & PAUSED) !== 0) {
+    keep(c, bytes);
+  } else if (layer.onReadable !== undefined) {
+    readerOf(c).borrow(bytes);
+    runReadable(c);
+  } else if (c.reading !== undefined && c.reading.length > 0) {
+    keep(c, bytes);
+    recall(c);
+  } else if (layer.onData !== undefined) {
+    runData(c, bytes);
+  }
+}
+
+/** Keeps bytes that cannot be reported now. */
+function keep(c: TlsConnection, bytes: Buffer): void {
+  const fits = readerOf(c).append(bytes);
+  if (!fits || c.reading!.length > c.limits.readQueueMax) {
+    setPause(c, READ_FULL);
+  }
+}
+
+export function enter(c: TlsConnection): void {
+  c.pipe.current = c;
+}
+
+/** After a hook: sends what it wrote, and carries out what it returned. */
+export function leave(c: TlsConnection, action: Action | void): void {
+  c.pipe.current = undefined;
+  flush(c);
+  if (action === 'close') {
+    closeAs(c, 'closed');
+  } else if (action === 'shutdown') {
+    c.layer.wantShutdown();
+  }
+}
+
+/** A hook threw: what it wrote is dropped with its connection, which the transport aborts when it sees the error. */
+export function leaveThrown(c: TlsConnection): void {
+  c.pipe.current = undefined;
+  dropGathered(c);
+  c.flags |= GONE;
+}
+
+function runData(c: TlsConnection, bytes: Buffer): void {
+  let action: Action | void;
+  enter(c);
+  try {
+    action = c.layer.onData!.call(c.layer.inner, c, bytes);
+  } catch (error) {
+    leaveThrown(c);
+    throw error;
+  }
+  leave(c, action);
+}
+
+function runReadable(c: TlsConnection): void {
+  const reader = readerOf(c);
+  const before = reader.length;
+  let action: Action | void;
+  enter(c);
+  try {
+    action = c.layer.onReadable!.call(c.layer.inner, c);
+  } catch (error) {
+    leaveThrown(c);
+    throw error;
+  }
+  leave(c, action);
+  const fits = reader.settle();
+  const { length } = reader;
+  if (length > 0 && length < before) {
+    recall(c);
+  } else if ((!fits || length > c.limits.readQueueMax) && (c.flags & PAUSED) === 0) {
+    // It waits for more than it may have: it would wait for ever.
+    if ((c.flags & (CLOSING | GONE)) === 0) {
+      rareOf(c).reason = { code: 'overflow', error: undefined };
+      c.flags |= GONE;
+      c.base.abort();
+    }
+    return;
+  }
+  if (length > c.limits.readQueueMax) {
+    setPause(c, READ_FULL);
+  } else {
+    clearPause(c, READ_FULL);
+  }
+}
+
+/** What was put off: a drain, a wake, kept bytes, the peer's end. */
+function onRecall(c: TlsConnection): void {
+  const { layer } = c;
+  const isWoken = (c.flags & WOKEN) !== 0;
+  c.flags &= ~WOKEN;
+  if ((c.flags & (CLOSING | GONE)) !== 0) {
+    return;
+  }
+  if ((c.flags & DRAIN_DUE) !== 0) {
+    reportDrain(c);
+  }
+  const unread = c.reading?.length ?? 0;
+  const mayRead = (c.flags & PAUSED) === 0;
+  if (layer.onReadable !== undefined) {
+    if (isWoken || (unread > 0 && mayRead)) {
+      runReadable(c);
+    }
+  } else if (unread > 0 && mayRead) {
+    const bytes = c.reading!.readCopy(unread)!;
+    clearPause(c, READ_FULL);
+    if (layer.onData !== undefined) {
+      runData(c, bytes);
+    }
+  } else if (isWoken && layer.onData !== undefined) {
+    runData(c, NO_BYTES);
+  }
+  reportEnd(c);
+}
+
+/** The peer's close_notify, after the bytes that came before it. */
+export function reportEnd(c: TlsConnection): void {
+  const { layer, flags } = c;
+  const isPush = layer.onReadable === undefined;
+  if ((flags & END_OWED) === 0 || (flags & (PAUSED | RECALLED | GONE)) !== 0) {
+    return;
+  }
+  if (isPush && (c.reading?.length ?? 0) > 0) {
+    return;
+  }
+  c.flags &= ~END_OWED;
+  c.rare?.consumer?.end(undefined);
+  if (layer.onEnd !== undefined && (flags & CLOSING) === 0) {
+    let action: Action | void;
+    enter(c);
+    try {
+      action = layer.onEnd.call(layer.inner, c);
+    } catch (error) {
+      leaveThrown(c);
+      throw error;
+    }
+    leave(c, action);
+  }
+  finishAfterEnd(c);
+}
+
+/** The transport drained: tells the handler, unless it has refused again meanwhile. */
+export function reportDrain(c: TlsConnection): void {
+  const { layer } = c;
+  if (!onTransportDrain(c) || (c.flags & (CLOSING | GONE | BLOCKED)) !== 0) {
+    return;
+  }
+  if (layer.onDrain !== undefined) {
+    let action: Action | void;
+    enter(c);
+    try {
+      action = layer.onDrain.call(layer.inner, c);
+    } catch (error) {
+      leaveThrown(c);
+      throw error;
+    }
+    leave(c, action);
+  }
+}

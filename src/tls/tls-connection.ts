@@ -1,0 +1,320 @@
+/**
+ * What the inner handler holds of a connection: the face of `Connection` over plaintext. It stands on the transport's
+ * connection, whose `context` it is; what TLS does not change is the transport's. One small object for each connection;
+ * its buffers are the pipe's, and what is rare is in `rare`.
+ */
+
+import type { Connection, ConnectionState, Reactor, SocketOptions, WriteResult } from '../api.js';
+import type { BlockPool } from '../connection/block-pool.js';
+import { ConnectionReader, ConnectionWriter } from '../connection/stream.js';
+import type { Reader, Writer } from '../streams.js';
+import { ChunkQueue } from './chunk-queue.js';
+import { closeAs, end } from './closing.js';
+import {
+  BLOCKED,
+  CLOSING,
+  CORKED,
+  END_OWED,
+  END_SENT,
+  GONE,
+  HELD,
+  NO_WRITE,
+  OPENED,
+  PAUSED,
+  PEER_ENDED,
+  READ_FULL,
+  WOKEN,
+} from './connection-flags.js';
+import type { Handshake } from './handshake.js';
+import type { Layer } from './layer.js';
+import { depthOf, type Limits, limitsOf, poolOf } from './limits.js';
+import type { SecureConnection, TlsInfo } from './options.js';
+import { clearPause, recall, setPause } from './pause.js';
+import { type Pipe, pipeAt } from './pipe.js';
+import { type Rare, rareOf } from './rare.js';
+import { readerOf } from './read-path.js';
+import { SessionInfo } from './session-info.js';
+import { flush, queuedBytes, write, writeLinked, writev } from './write-path.js';
+
+export class TlsConnection implements SecureConnection {
+  readonly base: Connection;
+  readonly layer: Layer;
+  readonly pipe: Pipe;
+  readonly limits: Limits;
+  /** OpenSSL's object; 0 before the handshake and after the end. */
+  ssl = 0;
+  flags = 0;
+  context: unknown = undefined;
+  handshake: Handshake | undefined = undefined;
+  /** What the client asked for. */
+  serverName: string | undefined = undefined;
+  reading: ConnectionReader | undefined = undefined;
+  rare: Rare | undefined = undefined;
+  bytesReceived = 0;
+  bytesSent = 0;
+  /** Whether the transport did not send the last ciphertext at once. */
+  wasQueued = false;
+  #info: SessionInfo | undefined = undefined;
+
+  constructor(base: Connection, layer: Layer) {
+    this.base = base;
+    this.layer = layer;
+    this.pipe = pipeAt(depthOf(base));
+    this.limits = limitsOf(base);
+  }
+
+  get tls(): TlsInfo {
+    this.#info ??= new SessionInfo(this);
+    return this.#info;
+  }
+
+  get id(): number {
+    return this.base.id;
+  }
+
+  get state(): ConnectionState {
+    const { state } = this.base;
+    if (state === 'closed') {
+      return state;
+    }
+    if ((this.flags & (CLOSING | GONE)) !== 0) {
+      return 'closing';
+    }
+    if ((this.flags & OPENED) === 0) {
+      return 'connecting';
+    }
+    if ((this.flags & END_SENT) !== 0) {
+      return 'half-closed-local';
+    }
+    return (this.flags & PEER_ENDED) !== 0 ? 'half-closed-remote' : state;
+  }
+
+  get reactor(): Reactor {
+    return this.base.reactor;
+  }
+
+  get localAddress(): string {
+    return this.base.localAddress;
+  }
+
+  get remoteAddress(): string {
+    return this.base.remoteAddress;
+  }
+
+  /** In ciphertext, but for what is gathered. */
+  get queuedBytes(): number {
+    return (this.flags & GONE) !== 0 ? 0 : queuedBytes(this);
+  }
+
+  get isPaused(): boolean {
+    return (this.flags & (PAUSED | GONE)) === PAUSED;
+  }
+
+  write(data: Uint8Array | string): WriteResult {
+    if (typeof data === 'string') {
+      return write(this, Buffer.from(data));
+    }
+    checkBytes('write', data);
+    return write(this, data);
+  }
+
+  writev(pieces: readonly Uint8Array[]): WriteResult {
+    for (const piece of pieces) {
+      checkBytes('writev', piece);
+    }
+    return writev(this, pieces);
+  }
+
+  /** Encryption makes a copy of its own: the bytes are free when this returns. */
+  writeOwned(bytes: Uint8Array, onFree?: () => void): WriteResult {
+    checkBytes('writeOwned', bytes);
+    if (onFree !== undefined) {
+      checkCallback('writeOwned', onFree);
+    }
+    const result = write(this, bytes);
+    if (onFree !== undefined && (result === 'sent' || result === 'queued')) {
+      this.base.reactor.execute(() => onFree());
+    }
+    return result;
+  }
+
+  receipt(callback: (handedOver: boolean) => void): void {
+    checkCallback('receipt', callback);
+    flush(this);
+    // The transport may call back from within a write of ours, when the pipe is in use.
+    const told = (handedOver: boolean) => {
+      if (this.pipe.isSending) {
+        this.base.reactor.execute(() => callback(handedOver));
+      } else {
+        callback(handedOver);
+      }
+    };
+    if ((this.flags & (HELD | GONE)) === HELD) {
+      rareOf(this).receipts.push(told);
+    } else {
+      this.base.receipt(told);
+    }
+  }
+
+  drained(): Promise<boolean> {
+    flush(this);
+    if ((this.flags & GONE) !== 0) {
+      return Promise.resolve(false);
+    }
+    if ((this.flags & HELD) === 0) {
+      return this.base.drained();
+    }
+    this.flags |= BLOCKED;
+    return new Promise((resolve) => {
+      rareOf(this).waiters.push(resolve);
+    });
+  }
+
+  cork(): void {
+    if ((this.flags & NO_WRITE) === 0) {
+      rareOf(this).corkDepth += 1;
+      this.flags |= CORKED;
+      this.base.cork();
+    }
+  }
+
+  uncork(): void {
+    const { rare } = this;
+    if (rare === undefined || rare.corkDepth === 0) {
+      return;
+    }
+    rare.corkDepth -= 1;
+    if (rare.corkDepth === 0) {
+      this.flags &= ~CORKED;
+      flush(this);
+    }
+    this.base.uncork();
+  }
+
+  get reader(): Reader {
+    return (this.flags & GONE) === 0 ? readerOf(this) : closedReader(poolOf(this.base));
+  }
+
+  get writer(): Writer {
+    const rare = rareOf(this);
+    if (rare.writer === undefined) {
+      const isGone = (this.flags & GONE) !== 0;
+      rare.writer = new ConnectionWriter(poolOf(this.base), (buffer) => writeLinked(this, buffer));
+      if (isGone) {
+        rare.writer.close();
+      }
+    }
+    return rare.writer;
+  }
+
+  pause(): void {
+    if ((this.flags & (CLOSING | GONE)) === 0) {
+      setPause(this, PAUSED);
+    }
+  }
+
+  resume(): void {
+    if ((this.flags & (PAUSED | CLOSING | GONE)) !== PAUSED) {
+      return;
+    }
+    if ((this.flags & END_OWED) !== 0 || (this.reading?.length ?? 0) > 0) {
+      this.flags &= ~READ_FULL;
+      recall(this);
+    }
+    clearPause(this, PAUSED);
+  }
+
+  wake(): void {
+    if ((this.flags & (CLOSING | GONE)) === 0) {
+      this.flags |= WOKEN;
+      recall(this);
+    }
+  }
+
+  /** close_notify and FIN after what is queued. Receiving goes on. */
+  end(): void {
+    end(this);
+  }
+
+  close(): void {
+    closeAs(this, 'closed');
+  }
+
+  abort(): void {
+    this.flags |= GONE;
+    this.base.abort();
+  }
+
+  setReadTimeout(milliseconds: number): void {
+    this.base.setReadTimeout(milliseconds);
+  }
+
+  setWriteTimeout(milliseconds: number): void {
+    this.base.setWriteTimeout(milliseconds);
+  }
+
+  setIdleTimeout(milliseconds: number): void {
+    this.base.setIdleTimeout(milliseconds);
+  }
+
+  setTimer(milliseconds: number, callback: (connection: this) => void): number {
+    checkCallback('setTimer', callback);
+    return this.base.setTimer(milliseconds, () => callback(this));
+  }
+
+  clearTimer(timer: number): void {
+    this.base.clearTimer(timer);
+  }
+
+  setOption<Name extends keyof SocketOptions>(name: Name, value: SocketOptions[Name]): void {
+    this.base.setOption(name, value);
+  }
+
+  getOption<Name extends keyof SocketOptions>(name: Name): SocketOptions[Name] | undefined {
+    return this.base.getOption(name);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
+    const queue = new ChunkQueue(this, this.limits.highWaterMark, this.limits.lowWaterMark);
+    if ((this.flags & (CLOSING | GONE)) !== 0) {
+      queue.end(undefined);
+      return queue;
+    }
+    const rare = rareOf(this);
+    if (rare.consumer !== undefined) {
+      throw new TypeError('Cannot iterate over a connection twice');
+    }
+    rare.consumer = queue;
+    const unread = this.reading?.length ?? 0;
+    if (unread > 0) {
+      queue.push(this.reading!.readCopy(unread)!);
+    }
+    if ((this.flags & (PEER_ENDED | END_OWED)) === PEER_ENDED) {
+      queue.end(undefined);
+    }
+    return queue;
+  }
+}
+
+/** A reader that is empty and stays so. */
+function closedReader(pool: BlockPool): ConnectionReader {
+  const reader = new ConnectionReader(pool);
+  reader.close();
+  return reader;
+}
+
+function checkBytes(method: string, data: unknown): void {
+  if (!(data instanceof Uint8Array)) {
+    throw new TypeError(
+      `Cannot ${method}: expected a Uint8Array or a string, got ${data === null ? 'null' : typeof data}`,
+    );
+  }
+}
+
+function checkCallback(method: string, callback: unknown): void {
+  if (typeof callback !== 'function') {
+    throw new TypeError(
+      `Cannot ${method}: expected a function to call back, got ${callback === null ? 'null' : typeof callback}`,
+    );
+  }
+}

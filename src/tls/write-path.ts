@@ -1,0 +1,263 @@
+/**
+ * Plaintext from the user to the transport. What a hook writes to its own connection is gathered in the pipe and
+ * encrypted together when the hook returns, as is what is written under a cork; other writes are encrypted at once. The
+ * ciphertext is written to the transport, whose queue and limits are those of the connection.
+ *
+ * What is encrypted cannot be taken back. So a write that would pass the transport's cap is refused before; and if the
+ * transport refuses ciphertext nevertheless, it is held here, nothing more is taken, and nothing more is read (answers
+ * to the peer's own messages would add to it), until the transport has drained.
+ */
+
+import type { WriteResult } from '../api.js';
+import { takeErrors } from '../base/openssl.js';
+import type { LinkedBuffer } from '../connection/linked-buffer.js';
+import { WHEN_FULL_REFUSE } from '../connection/profile.js';
+import {
+  BLOCKED,
+  CLOSE_WANTED,
+  CORKED,
+  DRAIN_DUE,
+  DRAIN_WATCHED,
+  FIN_WANTED,
+  GONE,
+  HELD,
+  NO_WRITE,
+} from './connection-flags.js';
+import { failConnection } from './giving-up.js';
+import { clearPause, recall, setPause } from './pause.js';
+import { GATHER_BYTES, type Pipe } from './pipe.js';
+import { rareOf } from './rare.js';
+import type { TlsConnection } from './tls-connection.js';
+import { TlsError } from './tls-error.js';
+
+/** A record's header, nonce, tag and content type, and how much plaintext it holds at most. */
+const RECORD_OVERHEAD = 32;
+const RECORD_PLAIN_MAX = 16_384;
+
+export function write(c: TlsConnection, bytes: Uint8Array): WriteResult {
+  const refusal = refuse(c, bytes.byteLength);
+  return refusal ?? (push(c, bytes) ? queuedOrSent(c) : 'closed');
+}
+
+export function writev(c: TlsConnection, pieces: readonly Uint8Array[]): WriteResult {
+  let byteLength = 0;
+  for (const piece of pieces) {
+    byteLength += piece.byteLength;
+  }
+  const refusal = refuse(c, byteLength);
+  if (refusal !== undefined) {
+    return refusal;
+  }
+  // One record for all of them, if they fit.
+  const wasCorked = (c.flags & CORKED) !== 0;
+  c.flags |= CORKED;
+  for (const piece of pieces) {
+    push(c, piece);
+  }
+  if (!wasCorked) {
+    c.flags &= ~CORKED;
+    if (c.pipe.current !== c) {
+      flush(c);
+    }
+  }
+  return queuedOrSent(c);
+}
+
+/** The blocks of a writer. */
+export function writeLinked(c: TlsConnection, buffer: LinkedBuffer): WriteResult {
+  const refusal = refuse(c, buffer.byteLength);
+  if (refusal !== undefined) {
+    return refusal;
+  }
+  const wasCorked = (c.flags & CORKED) !== 0;
+  c.flags |= CORKED;
+  while (buffer.byteLength > 0) {
+    const head = buffer.head!;
+    push(c, head.bytes.subarray(head.start, head.end));
+    buffer.drop(head.end - head.start);
+  }
+  buffer.release();
+  if (!wasCorked) {
+    c.flags &= ~CORKED;
+    if (c.pipe.current !== c) {
+      flush(c);
+    }
+  }
+  return queuedOrSent(c);
+}
+
+/** Why a write of so many bytes cannot be taken, if so. One write on an empty queue always is. */
+function refuse(c: TlsConnection, byteLength: number): WriteResult | undefined {
+  if ((c.flags & NO_WRITE) !== 0 || c.ssl === 0) {
+    return 'closed';
+  }
+  if ((c.flags & HELD) === 0) {
+    if (c.limits.whenFull !== WHEN_FULL_REFUSE) {
+      // The transport has a policy of its own for what passes the cap.
+      return undefined;
+    }
+    const queued = queuedBytes(c);
+    const records = 1 + Math.floor(byteLength / RECORD_PLAIN_MAX);
+    const added = byteLength + records * RECORD_OVERHEAD;
+    if (queued === 0 || byteLength === 0 || queued + added <= c.limits.writeQueueMax) {
+      return undefined;
+    }
+  }
+  c.flags |= BLOCKED;
+  watchDrain(c);
+  return 'full';
+}
+
+/** What was accepted and is not with the kernel: gathered, held, or in the transport's queue. */
+export function queuedBytes(c: TlsConnection): number {
+  const gathered = c.pipe.gathering === c ? c.pipe.gathered : 0;
+  return c.base.queuedBytes + gathered + (c.rare?.heldBytes ?? 0);
+}
+
+function queuedOrSent(c: TlsConnection): WriteResult {
+  return c.pipe.gathering === c || c.wasQueued ? 'queued' : 'sent';
+}
+
+/** Takes the bytes; false when the connection is gone. */
+function push(c: TlsConnection, bytes: Uint8Array): boolean {
+  const { pipe } = c;
+  const { byteLength } = bytes;
+  c.bytesSent += byteLength;
+  if (byteLength === 0) {
+    return true;
+  }
+  if (pipe.gathering !== c) {
+    flushGathered(pipe);
+  }
+  const isGathered = pipe.current === c || (c.flags & CORKED) !== 0;
+  let at = 0;
+  while (at < byteLength && (c.flags & GONE) === 0) {
+    const n = Math.min(byteLength - at, GATHER_BYTES - pipe.gathered);
+    const isWhole = n === byteLength;
+    pipe.gather.bytes.set(isWhole ? bytes : bytes.subarray(at, at + n), pipe.gathered);
+    pipe.gathering = c;
+    pipe.gathered += n;
+    at += n;
+    if (pipe.gathered === GATHER_BYTES || !isGathered) {
+      flush(c);
+    }
+  }
+  return (c.flags & GONE) === 0;
+}
+
+/** Encrypts and sends what is gathered in the pipe, whosever it is. */
+export function flushGathered(pipe: Pipe): void {
+  if (pipe.gathering !== undefined) {
+    flush(pipe.gathering);
+  }
+}
+
+/** Encrypts and sends what was gathered of this connection. */
+export function flush(c: TlsConnection): void {
+  const { pipe } = c;
+  if (pipe.gathering !== c) {
+    return;
+  }
+  const n = pipe.gathered;
+  pipe.gathering = undefined;
+  pipe.gathered = 0;
+  if (c.ssl === 0 || (c.flags & GONE) !== 0) {
+    return;
+  }
+  if (pipe.calls.SSL_write(c.ssl, pipe.gather.address, n) !== n) {
+    const reason = takeErrors(pipe.calls).at(-1) ?? 'OpenSSL took none of it';
+    failConnection(c, new TlsError('ERR_TLS_PROTOCOL', 'Cannot encrypt', reason));
+    return;
+  }
+  sendWritten(c);
+}
+
+/** Sends the ciphertext that OpenSSL wrote. */
+export function sendWritten(c: TlsConnection): void {
+  const { pipe } = c;
+  if (pipe.written === 0) {
+    return;
+  }
+  const bytes = pipe.take();
+  if ((c.flags & HELD) !== 0) {
+    hold(c, bytes);
+    return;
+  }
+  pipe.isSending = true;
+  const result = c.base.write(bytes);
+  pipe.isSending = false;
+  c.wasQueued = result !== 'sent';
+  if (result === 'full') {
+    setPause(c, HELD);
+    hold(c, bytes);
+  } else if (result === 'closed') {
+    c.flags |= GONE;
+  }
+}
+
+function hold(c: TlsConnection, bytes: Buffer): void {
+  const rare = rareOf(c);
+  rare.held.push(Buffer.from(bytes));
+  rare.heldBytes += bytes.byteLength;
+  c.wasQueued = true;
+  c.flags |= BLOCKED;
+}
+
+/** Below its low-water mark the transport takes again: first what is held. True once nothing is. */
+function sendHeld(c: TlsConnection): boolean {
+  if ((c.flags & HELD) === 0) {
+    return true;
+  }
+  const rare = rareOf(c);
+  while (rare.held.length > 0) {
+    const piece = rare.held[0]!;
+    const result = c.base.write(piece);
+    if (result === 'full') {
+      return false;
+    }
+    rare.held.shift();
+    rare.heldBytes -= piece.byteLength;
+    if (result === 'closed') {
+      c.flags |= GONE;
+      return false;
+    }
+  }
+  clearPause(c, HELD);
+  if ((c.flags & CLOSE_WANTED) !== 0) {
+    c.base.close();
+  } else if ((c.flags & FIN_WANTED) !== 0) {
+    c.base.end();
+  }
+  for (const callback of rare.receipts.splice(0)) {
+    c.base.receipt(callback);
+  }
+  return true;
+}
+
+/** The transport is below its low-water mark. True when the handler is to be told. */
+export function onTransportDrain(c: TlsConnection): boolean {
+  if (!sendHeld(c)) {
+    return false;
+  }
+  c.flags &= ~(BLOCKED | DRAIN_DUE);
+  for (const resolve of c.rare?.waiters.splice(0) ?? []) {
+    resolve(true);
+  }
+  return true;
+}
+
+/** A write was refused though the transport's queue is below its mark, so that it may owe no `onDrain`. */
+function watchDrain(c: TlsConnection): void {
+  if ((c.flags & (HELD | DRAIN_WATCHED)) !== 0) {
+    return;
+  }
+  c.flags |= DRAIN_WATCHED;
+  void c.base.drained().then((isOpen) => {
+    c.flags &= ~DRAIN_WATCHED;
+    // Unless the transport's own onDrain was first.
+    if (isOpen && (c.flags & BLOCKED) !== 0) {
+      c.flags |= DRAIN_DUE;
+      recall(c);
+    }
+  });
+}
