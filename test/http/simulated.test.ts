@@ -76,47 +76,66 @@ function exchange(random: Random, index: number, isLast: boolean): Exchange {
   };
 }
 
+/** A server from a seed, with limits that are reached all the time, and clients that send all they have to say. */
+async function play(seed: number, resetChance: number) {
+  const random = new Random(seed, 7);
+  const handler = httpHandler({
+    ...PATIENT,
+    wallClock: () => 0,
+    pipelineMax: random.pick([1, 2, 256]),
+    outputBytesMax: random.pick([1, 100, 65_536]),
+    onRequest: handle,
+    onError: (error) => {
+      throw error;
+    },
+  });
+  const limits = {
+    writeQueueMax: random.pick([64, 500, 1_048_576]),
+    highWaterMark: 32,
+    lowWaterMark: 16,
+    writeTimeoutMs: 0,
+    lingerTimeoutMs: LONG,
+  };
+  const rig = SimRig.open(handler, limits, { seed, shape: 'random' });
+  const clients = Array.from({ length: 3 }, () => {
+    const count = random.between(1, 6);
+    const all = Array.from({ length: count }, (_, i) => exchange(random, i, i === count - 1));
+    const peer = rig.world.peer({
+      writeMax: random.pick([1, 7, 65_536]),
+      readMax: random.pick([1, 9, 65_536]),
+      resetChance,
+    });
+    peer.connect(rig.url);
+    peer.send(all.map(({ request }) => request).join(''));
+    return { peer, expected: all.map(({ response }) => response).join('') };
+  });
+  for (const { peer } of clients) {
+    await rig.until(() => peer.hasEnded || peer.isOver);
+  }
+  await rig.until(() => handler.httpStats.connections === 0);
+  assert.equal(handler.httpStats.handlerErrors, 0);
+  await rig.close();
+  return clients;
+}
+
 describe('on the simulated kernel', () => {
+  let cutOff = 0;
+
   for (let seed = 1; seed <= SEEDS; seed += 1) {
-    it(`seed ${seed}`, async () => {
-      const random = new Random(seed, 7);
-      const handler = httpHandler({
-        ...PATIENT,
-        wallClock: () => 0,
-        pipelineMax: random.pick([1, 2, 256]),
-        outputBytesMax: random.pick([1, 100, 65_536]),
-        onRequest: handle,
-        onError: (error) => {
-          throw error;
-        },
-      });
-      const limits = {
-        writeQueueMax: random.pick([64, 500, 1_048_576]),
-        highWaterMark: 32,
-        lowWaterMark: 16,
-        writeTimeoutMs: 0,
-        lingerTimeoutMs: LONG,
-      };
-      const rig = SimRig.open(handler, limits, { seed, shape: 'random' });
-      const clients = await Promise.all(
-        Array.from({ length: 3 }, async () => {
-          const count = random.between(1, 6);
-          const all = Array.from({ length: count }, (_, i) => exchange(random, i, i === count - 1));
-          const { peer } = await rig.connect({
-            writeMax: random.pick([1, 7, 65_536]),
-            readMax: random.pick([1, 9, 65_536]),
-          });
-          peer.send(all.map(({ request }) => request).join(''));
-          return { peer, expected: all.map(({ response }) => response).join('') };
-        }),
-      );
-      for (const { peer, expected } of clients) {
-        await rig.until(() => peer.hasEnded || peer.isOver);
+    it(`every client gets its bytes: seed ${seed}`, async () => {
+      for (const { peer, expected } of await play(seed, 0)) {
         assert.equal(peer.received().toString('latin1'), expected);
       }
-      await rig.until(() => handler.httpStats.connections === 0);
-      assert.equal(handler.httpStats.handlerErrors, 0);
-      await rig.close();
+    });
+
+    it(`clients that reset get no others, and leave nothing: seed ${seed}`, async () => {
+      for (const { peer, expected } of await play(seed, 0.02)) {
+        const received = peer.received().toString('latin1');
+        assert.equal(received, expected.slice(0, received.length));
+        cutOff += received.length < expected.length ? 1 : 0;
+      }
     });
   }
+
+  it('some of them did reset', () => assert.ok(cutOff > 5, `${cutOff} clients were cut off`));
 });
