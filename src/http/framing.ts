@@ -17,6 +17,11 @@ const COMMA = 0x2c;
 const AT_LENGTH_CHUNKED = -1;
 /** Decimal digits of Number.MAX_SAFE_INTEGER. */
 const LENGTH_DIGITS_MAX = 16;
+/** Of expect, upgrade, connection, content-length and transfer-encoding. */
+const SPECIAL_LENGTHS = new Uint8Array(18);
+for (const length of [6, 7, 10, 14, 17]) {
+  SPECIAL_LENGTHS[length] = 1;
+}
 
 export class Framing {
   /** Bytes of the body; -1 when it is chunked. */
@@ -57,51 +62,43 @@ export class Framing {
     const { count } = head;
     let host = -1;
     for (let i = 0; i < count; i += 1) {
-      const start = head.nameStart(i);
-      const end = head.nameEnd(i);
-      switch (end - start) {
-        case 4:
-          if (equalsIgnoringCase(head.bytes, start, end, 'host')) {
-            this.#hosts += 1;
-            host = i;
-          }
-          break;
-        case 6:
-        case 7:
-        case 10:
-        case 14:
-        case 17: {
-          const reject = this.#readField(head, i, start, end);
-          if (reject !== undefined) {
-            return reject;
-          }
-          break;
+      // All names that mean something here have a length of their own.
+      const length = head.nameLength(i);
+      if (length === 4) {
+        if (head.isNamed(i, 'host')) {
+          this.#hosts += 1;
+          host = i;
+        }
+      } else if (length < 18 && SPECIAL_LENGTHS[length] === 1) {
+        const reject = this.#readField(head, i);
+        if (reject !== undefined) {
+          return reject;
         }
       }
     }
     return this.#conclude(head, host, limits);
   }
 
-  #readField(head: RequestHead, i: number, start: number, end: number): RejectCode | undefined {
+  #readField(head: RequestHead, i: number): RejectCode | undefined {
     const { bytes } = head;
     const from = head.valueStart(i);
     const to = head.valueEnd(i);
-    if (equalsIgnoringCase(bytes, start, end, 'connection')) {
+    if (head.isNamed(i, 'connection')) {
       this.#readConnection(bytes, from, to);
-    } else if (equalsIgnoringCase(bytes, start, end, 'content-length')) {
+    } else if (head.isNamed(i, 'content-length')) {
       this.#lengths += 1;
       return hasTabAfter(bytes, to) ? 'content-length' : this.#readLength(bytes, from, to);
-    } else if (equalsIgnoringCase(bytes, start, end, 'transfer-encoding')) {
+    } else if (head.isNamed(i, 'transfer-encoding')) {
       this.#codings += 1;
       return hasTabAfter(bytes, to) ? 'transfer-encoding' : readCoding(bytes, from, to);
-    } else if (equalsIgnoringCase(bytes, start, end, 'expect')) {
+    } else if (head.isNamed(i, 'expect')) {
       if (head.minorVersion === 1) {
         if (!equalsIgnoringCase(bytes, from, to, '100-continue')) {
           return 'expect';
         }
         this.expectsContinue = true;
       }
-    } else if (equalsIgnoringCase(bytes, start, end, 'upgrade')) {
+    } else if (head.isNamed(i, 'upgrade')) {
       this.#upgradeField = true;
     }
     return undefined;

@@ -3,7 +3,7 @@
  * handler module for several reactors. One such object may serve several reactors of its thread; each has its service.
  */
 
-import type { Action, CloseReason, Connection, Handler, Reactor, Server } from '../api.js';
+import type { Action, CloseReason, Connection, Handler, Reactor } from '../api.js';
 import { type WallClock, wallClock } from '../base/wall-clock.js';
 import { isFieldValue } from './grammar.js';
 import { HttpConnection } from './http-connection.js';
@@ -52,24 +52,11 @@ export interface HttpHandler extends Handler {
   drain(options?: { deadlineMs?: number }): Promise<void>;
 }
 
-/** The name of the task by which `closeHttp` reaches the handlers of all reactors. */
+/** The task by which `closeHttp` reaches the handlers of all reactors; answers how many milliseconds it took. */
 export const DRAIN_TASK = 'httpDrain';
 
-const DRAIN_DEFAULT_MS = 10_000;
+export const DRAIN_DEFAULT_MS = 10_000;
 const ERROR_INTERVAL_MS = 1_000;
-
-/**
- * Closes a server of `httpHandler` in order, on all its reactors: what is under way is answered, the last response of
- * each connection says `Connection: close`; what is left at the deadline is cut off. 10,000 ms by default.
- */
-export async function closeHttp(
-  server: Pick<Server, 'executeAll' | 'close'>,
-  options: { deadlineMs?: number } = {},
-): Promise<void> {
-  const { deadlineMs = DRAIN_DEFAULT_MS } = options;
-  await server.executeAll(DRAIN_TASK, { deadlineMs });
-  await server.close({ deadlineMs });
-}
 
 export function httpHandler(options: HttpOptions): HttpHandler {
   return new HttpServerHandler(options);
@@ -100,8 +87,11 @@ class HttpServerHandler implements HttpHandler {
     };
     this.tasks = {
       ...options.tasks,
-      [DRAIN_TASK]: (_: Reactor, argument: { deadlineMs?: number } | undefined) =>
-        this.drain(argument),
+      [DRAIN_TASK]: async (reactor: Reactor, argument: { deadlineMs?: number } | undefined) => {
+        const startedAt = reactor.now;
+        await this.drain(argument);
+        return Math.ceil(reactor.now - startedAt);
+      },
     };
     for (const name of ['onBoot', 'onTick', 'onMessage'] as const) {
       if (options[name] !== undefined) {

@@ -2,6 +2,7 @@
 
 export type { Coding } from './accept-encoding.js';
 export type { BodyInput } from './body-input.js';
+export { closeHttp, drainOnClose } from './close-http.js';
 export { CODINGS, type CompressionOptions, sendCompressed } from './compression.js';
 export {
   EventStream,
@@ -11,7 +12,6 @@ export {
 } from './event-stream.js';
 export { formatHttpDate, parseHttpDate } from './http-date.js';
 export {
-  closeHttp,
   DRAIN_TASK,
   type HttpHandler,
   type HttpOptions,

@@ -44,9 +44,12 @@ export class WebRequest {
     if (target.charCodeAt(0) !== 0x2f && target !== '*') {
       return target;
     }
-    const host = this.#request.header('host') ?? '';
     const { localAddress } = this.#request.connection;
-    const authority = host === '' ? localAddress.slice(localAddress.indexOf('://') + 3) : host;
+    // HTTP/1.0 knows no Host, and a Unix socket has no name that a URL could have.
+    const own = localAddress.startsWith('tcp://')
+      ? localAddress.slice('tcp://'.length)
+      : 'localhost';
+    const authority = this.#request.header('host') || own;
     return `${this.#scheme}://${authority}${target === '*' ? '/' : target}`;
   }
 

@@ -3,14 +3,10 @@
  */
 
 import assert from 'node:assert/strict';
-import { after, describe, it } from 'node:test';
-
-import { serve } from '../../src/engine/serve.js';
-import { closeHttp } from '../../src/http/http-handler.js';
+import { describe, it } from 'node:test';
 import type { HttpRequest } from '../../src/http/request.js';
-import { RawClient } from '../support/raw-client.js';
 import { nextRound, until, within } from '../support/until.js';
-import { get, HttpClient, HttpRig, post } from './rig.js';
+import { get, HttpRig, post } from './rig.js';
 
 describe('callbacks that throw', () => {
   it("a body's sink costs its connection", async () => {
@@ -72,38 +68,5 @@ describe('callbacks that throw', () => {
     await until('all errors', () => errors.length === 4);
     assert.deepEqual(errors, ['onError', 'onClose', 'onError', 'onClose']);
     assert.equal(rig.handler.httpStats.handlerErrors, 4);
-  });
-});
-
-describe('several reactors', () => {
-  it('each answers, and closeHttp drains them all', async () => {
-    const server = await serve({
-      listen: 'tcp://127.0.0.1:0',
-      handler: new URL('./plain-module.js', import.meta.url),
-      reactors: 2,
-      allowHalfOpen: true,
-    });
-    after(() => server.close({ deadlineMs: 0 }));
-    const connect = async () => new HttpClient(await RawClient.connect(server.addresses[0]!));
-    const clients = await Promise.all([connect(), connect(), connect(), connect()]);
-    const seen = new Set<string>();
-    for (const client of clients) {
-      await client.send(get('/'));
-      seen.add((await client.answer()).body);
-    }
-    assert.deepEqual([...seen].sort(), ['reactor 0', 'reactor 1']);
-    for (const client of clients) {
-      await client.send(get('/slow'));
-    }
-    await nextRound();
-    const closing = closeHttp(server);
-    for (const client of clients) {
-      assert.match(
-        await client.rest(),
-        /Connection: close\r\nContent-Length: 9\r\n\r\nreactor \d$/,
-      );
-      client.raw.close();
-    }
-    await within('the close', closing);
   });
 });

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { closeHttp, httpHandler } from '../../src/http/http-handler.js';
+import { httpHandler } from '../../src/http/http-handler.js';
 import type { HttpRequest } from '../../src/http/request.js';
 import type { HttpResponse } from '../../src/http/response.js';
-import { nextRound, until, within } from '../support/until.js';
+import { until } from '../support/until.js';
 import { get, HttpRig, post } from './rig.js';
 
 const later = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -223,29 +223,6 @@ describe('httpHandler', () => {
     await until('the close', () => closed === 1);
     assert.equal(response!.end('x'), 'closed');
     assert.equal(rig.handler.httpStats.connections, 0);
-  });
-
-  it('drains: idle connections end, what is under way is answered with close', async () => {
-    const waiting: HttpResponse[] = [];
-    const rig = await HttpRig.open({ onRequest: (_, response) => void waiting.push(response) });
-    const idle = await rig.connect();
-    const busy = await rig.connect();
-    await busy.send(get('/'));
-    await until('the request', () => waiting.length === 1);
-    let isClosed = false;
-    const closing = closeHttp(rig.server).then(() => {
-      isClosed = true;
-    });
-    assert.equal(await idle.rest(), '');
-    for (let i = 0; i < 10; i += 1) {
-      await nextRound();
-    }
-    assert.ok(!isClosed);
-    waiting[0]!.end('done');
-    assert.match(await busy.rest(), /Connection: close\r\nContent-Length: 4\r\n\r\ndone$/);
-    busy.raw.close();
-    idle.raw.close();
-    await within('the close', closing);
   });
 
   it('takes no wrong options', () => {

@@ -29,6 +29,7 @@ describe('millrace/http', () => {
       'EventStream',
       'Router',
       'closeHttp',
+      'drainOnClose',
       'encodeEvent',
       'encodeProxyHeader',
       'formatHttpDate',

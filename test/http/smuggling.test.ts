@@ -6,8 +6,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
+import fc from 'fast-check';
+
 import { nextRound } from '../support/until.js';
 import { type HttpCase, readCases } from './case-file.js';
+import { logOf } from './event-log.js';
+import { mutatedCases } from './mutated-cases.js';
 import { HttpRig } from './rig.js';
 
 const CANARY = Buffer.from('GET /canary HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -79,4 +83,60 @@ describe('after a reject nothing is answered', () => {
       }
     }
   });
+
+  it('mutations of the corpus get as many answers as the reader finds requests', async () => {
+    const rig = await HttpRig.open({
+      onRequest: (request, response) => response.end('x'.repeat(request.method.length)),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        mutatedCases(),
+        fc.array(fc.nat(), { maxLength: 3 }),
+        async (bytes, places) => {
+          const client = await rig.connect();
+          const cuts = places.map((place) => place % (bytes.byteLength + 1)).sort((a, b) => a - b);
+          let from = 0;
+          try {
+            for (const cut of [...cuts, bytes.byteLength]) {
+              await client.send(bytes.subarray(from, cut));
+              from = cut;
+            }
+            client.raw.halfClose();
+          } catch {
+            // The server may have closed before all was sent.
+          }
+          const statuses = [...(await client.rest()).matchAll(/HTTP\/1\.1 (\d+) /g)].map(
+            (m) => m[1],
+          );
+          client.raw.close();
+          assert.deepEqual(statuses, expectedStatuses(logOf(bytes)));
+        },
+      ),
+      { numRuns: 400 },
+    );
+    assert.equal(rig.handler.httpStats.handlerErrors, 0);
+  });
 });
+
+/** What a server sends that answers each head with 200 at once. */
+function expectedStatuses(log: readonly string[]): string[] {
+  const statuses: string[] = [];
+  let isAnswered = false;
+  for (const line of log) {
+    if (line === 'end') {
+      isAnswered = false;
+    } else if (line.startsWith('reject')) {
+      return isAnswered ? statuses : [...statuses, line.split(' ')[1]!];
+    } else if (line === 'more') {
+      return isAnswered ? statuses : [...statuses, '400'];
+    } else if (/^\S+ .* 1\.[01]/.test(line) && !/^(body|trailer) /.test(line)) {
+      statuses.push('200');
+      isAnswered = true;
+      // Whoever waits for 100 and gets 200 cannot be understood any more.
+      if (/ 1\.[01].*( close| expect)/.test(line)) {
+        return statuses;
+      }
+    }
+  }
+  return statuses;
+}

@@ -83,6 +83,39 @@ describe('upgrade', () => {
     }
   });
 
+  it('comes after all responses before it, also those that a full queue refused', async () => {
+    const events: string[] = [];
+    for (const isHook of [true, false]) {
+      const rig = await HttpRig.open(
+        {
+          onRequest: (request, response) =>
+            request.wantsUpgrade
+              ? response.upgrade(echo(events), { upgrade: 'echo' })
+              : response.end('x'.repeat(40_000)),
+          ...(isHook && {
+            onUpgrade: (_: unknown, connection: Connection) => {
+              assert.equal(connection.write(SWITCH) === 'closed', false);
+              return echo(events);
+            },
+          }),
+        },
+        { writeQueueMax: 50_000, sendBufferBytes: 8_192 },
+      );
+      const client = await rig.connect({ receiveBufferBytes: 8_192 });
+      await client.send(`${get('/').repeat(40)}${get('/', ...UPGRADE)}hello`);
+      for (let i = 0; i < 30; i += 1) {
+        await nextRound();
+      }
+      for (let i = 0; i < 40; i += 1) {
+        assert.equal((await client.answer()).body.length, 40_000);
+      }
+      assert.equal((await client.answer()).status, 101);
+      await client.send('bye');
+      assert.match(await client.rest(), /^hellobye$/);
+      client.raw.close();
+    }
+  });
+
   it('what is not taken is an ordinary request', async () => {
     const rig = await HttpRig.open({
       onUpgrade: () => undefined,

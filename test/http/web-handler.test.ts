@@ -32,6 +32,20 @@ describe('webHandler', () => {
     });
   });
 
+  it('has a URL also where the client names no host', async () => {
+    const onRequest = webHandler((request) => new Response(request.url));
+    const rig = await HttpRig.open({ onRequest });
+    const { port } = new URL(rig.url);
+    assert.match(
+      await rig.exchange('GET /a HTTP/1.0\r\n\r\n'),
+      new RegExp(`http://127\\.0\\.0\\.1:${port}/a$`),
+    );
+    assert.match(await rig.exchange('GET http://b/c HTTP/1.0\r\n\r\n'), /http:\/\/b\/c$/);
+    assert.match(await rig.exchange('OPTIONS * HTTP/1.0\r\nHost: d\r\n\r\n'), /http:\/\/d\/$/);
+    const unix = await HttpRig.open({ onRequest }, { listen: 'unix-abstract://millrace-http-url' });
+    assert.match(await unix.exchange('GET /a HTTP/1.0\r\n\r\n'), /http:\/\/localhost\/a$/);
+  });
+
   it('reads the body in all the ways of the standard, once', async () => {
     const rig = await HttpRig.open({
       onRequest: webHandler(async (request) => {
