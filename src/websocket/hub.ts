@@ -30,7 +30,7 @@ export interface HubLink {
 /**
  * What is done for a subscriber of whom more than `backlogBytes` wait to be sent:
  * - `queue`: the message waits too, up to the connection's `writeQueueMax`; what does not fit is dropped.
- * - `drop-new`: the message is dropped.
+ * - `drop-new`: the message is dropped. (Also for all in the midst of `sendFragment`.)
  * - `drop-old`: the last `keepMax` messages wait apart, and replace older ones.
  * - `close`: the WebSocket is closed with 1008.
  */

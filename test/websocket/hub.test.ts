@@ -95,6 +95,17 @@ test('unsubscribing and closing end it, and empty topics are gone', async (t) =>
   assert.deepEqual({ topics, subscriptions }, { topics: 0, subscriptions: 0 });
 });
 
+test('within a message of fragments nothing is published, and that is counted', async (t) => {
+  const { url, hub, sockets } = await startHub(t);
+  const peer = await join(t, url, 'a');
+  sockets[0]!.sendFragment('one', false);
+  hub.publish('a', 'not now');
+  assert.equal(hub.stats.droppedNew, 1);
+  sockets[0]!.sendFragment('two', true);
+  hub.publish('a', 'now');
+  assert.deepEqual(await peer.lines(3), ['text+ one', 'continuation two', 'text now']);
+});
+
 test('limits, wrong topics and foreign sockets', async (t) => {
   const { url, wsUrl, hub, sockets } = await startHub(t, { topicsMax: 2, subscriptionsMax: 1 });
   await join(t, url, 'a');
