@@ -108,6 +108,7 @@ export const RULES = {
     'src/websocket/settings.ts': 'test/websocket/server.test.ts',
     'src/websocket/stage.ts': 'test/websocket/server.test.ts',
     'src/websocket/topic.ts': 'test/websocket/hub.test.ts',
+    'src/websocket/upgrades.ts': 'test/websocket/server-handshake.test.ts',
     'src/websocket/upgrade.ts': 'test/websocket/server-handshake.test.ts',
     'src/websocket/web-socket.ts': 'test/websocket/server.test.ts',
     'src/websocket/socket-state.ts': 'test/websocket/server.test.ts',
