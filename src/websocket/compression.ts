@@ -21,7 +21,7 @@ export interface Compression {
   readonly deflateBits: number;
   /** Receivers with this inflater that no connection needs now. */
   readonly receivers: Receiver[];
-  /** Ends the contexts that are the connection's own. */
+  /** The connection has ended: frees what nobody needs any more. Once for each connection. */
   end(): void;
 }
 
@@ -32,6 +32,8 @@ export class Compressions {
   readonly #shared = new Map<number, Compression>();
   #inflater: Inflater | undefined;
   #ownContexts = 0;
+  /** Connections that compress. */
+  #users = 0;
 
   constructor(settings: DeflateSettings) {
     this.#settings = settings;
@@ -48,8 +50,10 @@ export class Compressions {
     return contexts === 'own' && this.#ownContexts < ownContextsMax;
   }
 
+  /** For one more connection, which has to call `end` of it once. */
   for(agreement: Agreement): Compression {
     const { deflateBits, deflateKeeps, inflateKeeps } = agreement;
+    this.#users += 1;
     if (deflateKeeps || inflateKeeps) {
       return this.#own(agreement);
     }
@@ -63,7 +67,7 @@ export class Compressions {
         keeps: false,
         deflateBits,
         receivers: [],
-        end: () => {},
+        end: () => this.#leave(),
       };
       this.#shared.set(deflateBits, shared);
     }
@@ -90,6 +94,7 @@ export class Compressions {
         if (inflateKeeps) {
           inflater.end();
         }
+        this.#leave();
       }
     };
     return {
@@ -118,7 +123,15 @@ export class Compressions {
     return this.#inflater;
   }
 
-  /** Frees the shared contexts: when no connection is left. They are made again if one comes. */
+  /** Without connections nothing is held: there may be as many of these as a program makes clients. */
+  #leave(): void {
+    this.#users -= 1;
+    if (this.#users === 0) {
+      this.end();
+    }
+  }
+
+  /** Frees the shared contexts. They are made again if a connection comes. */
   end(): void {
     for (const deflater of this.#deflaters.values()) {
       deflater.end();

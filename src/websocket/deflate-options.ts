@@ -1,5 +1,8 @@
 /** Options of permessage-deflate (RFC 7692), with their defaults. */
 
+import { hasZlib } from '../base/zlib.js';
+import { MillraceError } from '../errors.js';
+
 export interface DeflateOptions {
   /**
    * `shared` (the default): all connections of a reactor use the same two contexts, which forget each message; a
@@ -45,8 +48,14 @@ const RANGES: Readonly<Record<Exclude<keyof DeflateOptions, 'contexts'>, [number
   ratioMax: [1, 0xffff_ffff],
 };
 
-/** Throws TypeError or RangeError for what is out of range. */
+/**
+ * @throws TypeError or RangeError for what is out of range; MillraceError `ERR_NO_ZLIB` where this Node's zlib cannot
+ * be reached.
+ */
 export function readDeflateOptions(options: DeflateOptions): DeflateSettings {
+  if (!hasZlib()) {
+    throw new MillraceError('ERR_NO_ZLIB', 'Cannot compress: this node exports no usable zlib');
+  }
   const contexts = options.contexts ?? DEFAULTS.contexts;
   if (contexts !== 'shared' && contexts !== 'own') {
     throw new TypeError(`Expected deflate.contexts to be shared or own, got ${String(contexts)}`);

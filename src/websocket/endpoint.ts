@@ -58,7 +58,7 @@ export class Endpoint {
   readonly settings: WebSocketSettings;
   readonly hooks: Hooks;
   readonly counts: Counts = new Counts();
-  readonly #sides = new Map<Reactor, Side>();
+  readonly #sides = new WeakMap<Reactor, Side>();
   #lastReactor: Reactor | undefined;
   #lastSide: Side | undefined;
 

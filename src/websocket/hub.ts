@@ -30,7 +30,7 @@ export interface HubLink {
 /**
  * What is done for a subscriber of whom more than `backlogBytes` wait to be sent:
  * - `queue`: the message waits too, up to the connection's `writeQueueMax`; what does not fit is dropped.
- * - `drop-new`: the message is dropped.
+ * - `drop-new`: the message is dropped. (Also for all in the midst of `sendFragment`.)
  * - `drop-old`: the last `keepMax` messages wait apart, and replace older ones.
  * - `close`: the WebSocket is closed with 1008.
  */
@@ -79,7 +79,8 @@ export class WebSocketHub implements HubLink {
   readonly #subscriptionsMax: number;
   readonly #topics = new Map<string, Topic>();
   readonly #counts = newTopicCounts();
-  #reactor: Reactor | undefined;
+  /** Those of this thread: several servers may share a hub. */
+  readonly #reactors = new Set<Reactor>();
   #subscriptions = 0;
   #published = 0;
   #postsLost = 0;
@@ -97,17 +98,13 @@ export class WebSocketHub implements HubLink {
 
   /** Internal: the handler's onBoot. */
   join(reactor: Reactor): void {
-    if (this.#reactor !== undefined) {
-      throw new Error('A hub serves one reactor: make one for each server');
-    }
-    this.#reactor = reactor;
+    this.#reactors.add(reactor);
   }
 
   /** Internal: the handler's onShutdown. */
-  leave(_reactor: Reactor): void {
-    this.#reactor = undefined;
-    this.#topics.clear();
-    this.#subscriptions = 0;
+  leave(reactor: Reactor): void {
+    // Its WebSockets have closed, and with that left their topics.
+    this.#reactors.delete(reactor);
   }
 
   /**
@@ -188,9 +185,17 @@ export class WebSocketHub implements HubLink {
     const publication = decodePublication(letter)!;
     const except = options.except === undefined ? undefined : ownSocket(options.except);
     this.#topics.get(name)?.deliver(publication, except);
-    const reactor = this.#reactor;
     let isComplete = true;
-    for (let i = 0; reactor !== undefined && i < reactor.count; i += 1) {
+    for (const reactor of this.#reactors) {
+      isComplete = this.#post(reactor, letter) && isComplete;
+    }
+    return isComplete;
+  }
+
+  /** To the other reactors of the same server. */
+  #post(reactor: Reactor, letter: Buffer): boolean {
+    let isComplete = true;
+    for (let i = 0; i < reactor.count; i += 1) {
       if (i !== reactor.index && !reactor.post(i, letter)) {
         this.#postsLost += 1;
         isComplete = false;

@@ -33,4 +33,5 @@ export {
 export type { UpgradeAcceptance, UpgradeDecision, UpgradeRefusal } from './server-handshake.js';
 export type { TopicCounts } from './topic.js';
 export { type Refusal, refusalResponse, type UpgradeValues } from './upgrade.js';
+export type { UpgradeSource } from './upgrades.js';
 export { VIOLATIONS, type Violation } from './violation.js';

@@ -13,7 +13,7 @@ const SCRATCH_BYTES = 32_768;
 /** Payloads up to this are copied before anything is called. */
 export const PAYLOAD_MAX = SCRATCH_BYTES - HEADER_BYTES_MAX;
 /** UTF-8 takes at most this for each unit of a string. */
-const UTF8_BYTES_A_UNIT = 3;
+export const UTF8_BYTES_A_UNIT = 3;
 
 /** The largest payload: its header is written with 32 bits of length. */
 export const PAYLOAD_BYTES_MAX = 2 ** 31 - 1;

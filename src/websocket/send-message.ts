@@ -5,7 +5,7 @@ import type { SendOptions } from './api.js';
 import type { Compression } from './compression.js';
 import { BINARY, FIN, RSV1, TEXT } from './frame.js';
 import type { Side } from './endpoint.js';
-import { checkMessage, PAYLOAD_MAX, sendFrame, sendText } from './send-frame.js';
+import { checkMessage, PAYLOAD_MAX, sendFrame, sendText, UTF8_BYTES_A_UNIT } from './send-frame.js';
 
 export interface Sender {
   readonly connection: Connection;
@@ -23,7 +23,7 @@ export function sendMessage(
   const isBinary = options?.isBinary ?? typeof data !== 'string';
   const first = FIN | (isBinary ? BINARY : TEXT);
   let result: WriteResult;
-  if (compression !== undefined && options?.compress !== false) {
+  if (compression !== undefined && options?.compress !== false && isLong(data, compression)) {
     checkMessage('send', data);
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     result =
@@ -43,6 +43,11 @@ export function sendMessage(
     counts.messagesSent += 1;
   }
   return result;
+}
+
+/** Whether it may reach the threshold: what surely does not is not encoded to be counted. */
+function isLong(data: string | Uint8Array, { thresholdBytes }: Compression): boolean {
+  return typeof data !== 'string' || data.length * UTF8_BYTES_A_UNIT >= thresholdBytes;
 }
 
 function sendCompressed(socket: Sender, first: number, bytes: Uint8Array): WriteResult {

@@ -150,12 +150,8 @@ export class ServerHandshake implements Stage, Timed {
       return;
     }
     const side = this.#side;
-    const { protocol = chooseProtocol(opening, this.#rules), headers = {} } = decision ?? {};
-    if (protocol !== '' && !opening.offeredProtocols.includes(protocol)) {
-      throw new TypeError(`Cannot agree on the protocol ${protocol}: the client did not offer it`);
-    }
-    checkHeaders(headers);
     const rules = this.#rules;
+    const { protocol, headers } = readAcceptance(decision ?? {}, opening, rules);
     const { response, agreement } = accept(opening, protocol, rules, side.compressions, headers);
     this.#leave();
     this.#connection.write(response);
@@ -221,6 +217,20 @@ export function startSocket(
   connection.context = socket;
   socket.open();
   return socket;
+}
+
+/** How a handshake is accepted; throws TypeError for what cannot be sent. */
+export function readAcceptance(
+  acceptance: UpgradeAcceptance,
+  opening: Opening,
+  rules: OpeningRules,
+): { protocol: string; headers: Readonly<Record<string, string>> } {
+  const { protocol = chooseProtocol(opening, rules), headers = {} } = acceptance;
+  if (protocol !== '' && !opening.offeredProtocols.includes(protocol)) {
+    throw new TypeError(`Cannot agree on the protocol ${protocol}: the client did not offer it`);
+  }
+  checkHeaders(headers);
+  return { protocol, headers };
 }
 
 /** The fields that the handshake itself sets. */

@@ -12,18 +12,12 @@ import {
   type OpeningRules,
   ServerHandshake,
   startSocket,
+  type UpgradeAcceptance,
   type UpgradeDecision,
 } from './server-handshake.js';
 import { STAGE_HOOKS } from './stage.js';
-import {
-  accept,
-  checkUpgrade,
-  chooseProtocol,
-  isRefusal,
-  isToken,
-  type Refusal,
-  type UpgradeValues,
-} from './upgrade.js';
+import { Upgrades, type UpgradeSource } from './upgrades.js';
+import { isToken, type Refusal } from './upgrade.js';
 import { WebSocketConnection } from './web-socket.js';
 
 /** Hooks of the reactor's, beside those of the WebSockets. */
@@ -58,11 +52,17 @@ export interface WebSocketServerOptions<Context = unknown>
 /** A handler to be served, with what can be asked of its WebSockets on this thread. */
 export interface WebSocketServer extends Handler {
   /**
-   * Takes over a connection whose request an HTTP server has read: writes the 101 and returns the WebSocket, or answers
-   * nothing and returns what is to be answered. `head` is what was received after the request. From then on the
-   * connection's `context` and events are this handler's: pass all of them to its hooks.
+   * For an HTTP server that has read the request: writes the 101 and returns the handler that the connection is to be
+   * given to (its `onOpen` next, then `onData` with what was received after the request, then all its events); or
+   * writes nothing, and returns what is to be answered. The connection's `context` is that handler's from then on.
+   *
+   * @throws TypeError for headers that may not be sent, or a protocol that was not offered.
    */
-  upgrade(values: UpgradeValues, connection: Connection, head?: Uint8Array): WebSocket | Refusal;
+  upgrade(
+    request: UpgradeSource,
+    connection: Connection,
+    acceptance?: UpgradeAcceptance,
+  ): Handler | Refusal;
   /** The open WebSockets of a reactor of this thread. */
   sockets(reactor: Reactor): IterableIterator<WebSocket>;
   readonly stats: WebSocketStats;
@@ -84,6 +84,7 @@ export function webSocketServer<Context = unknown>(
   const endpoint = new Endpoint(options, options, false);
   const rules = readRules(options, endpoint);
   const { hub, reactorHooks = {} } = options;
+  const upgrades = new Upgrades(endpoint, rules);
   return {
     ...STAGE_HOOKS,
     ...reactorHandler(endpoint, hub, reactorHooks),
@@ -94,9 +95,7 @@ export function webSocketServer<Context = unknown>(
         rules,
       );
     },
-    upgrade(values, connection, head) {
-      return upgrade(endpoint, rules, values, connection, head);
-    },
+    upgrade: (request, connection, acceptance) => upgrades.take(request, connection, acceptance),
     sockets: (reactor) => socketsOf(endpoint, reactor),
     get stats() {
       return { ...endpoint.counts };
@@ -208,28 +207,4 @@ function readRules(options: WebSocketServerOptions<never>, endpoint: Endpoint): 
     deflate: endpoint.settings.deflate,
     decide: onUpgrade && ((request, connection) => onUpgrade.call(options, request, connection)),
   };
-}
-
-function upgrade(
-  endpoint: Endpoint,
-  rules: OpeningRules,
-  values: UpgradeValues,
-  connection: Connection,
-  head: Uint8Array = Buffer.alloc(0),
-): WebSocket | Refusal {
-  const opening = checkUpgrade(values, rules);
-  if (isRefusal(opening)) {
-    endpoint.counts.handshakesRefused += 1;
-    return opening;
-  }
-  const side = endpoint.sideOf(connection.reactor);
-  const protocol = chooseProtocol(opening, rules);
-  const { response, agreement } = accept(opening, protocol, rules, side.compressions);
-  connection.write(response);
-  const socket = startSocket(side, connection, protocol, agreement, undefined);
-  if (head.byteLength > 0) {
-    // A copy: what is received is unmasked in place, and these bytes may be somebody's.
-    socket.receive(Buffer.from(head));
-  }
-  return socket;
 }

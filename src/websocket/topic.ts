@@ -72,8 +72,14 @@ export class Topic implements Subscription {
     const packed = new PackedFrames(publication);
     // Subscribers may go while the set is iterated, which JavaScript allows.
     for (const socket of this.#subscribers) {
-      if (socket !== except && socket.canPublish) {
+      if (socket === except) {
+        continue;
+      }
+      if (socket.canPublish) {
         this.#offer(socket, packed.frameFor(socket));
+      } else if (socket.state === 'open') {
+        // In the midst of a message of fragments, within which no other may come.
+        this.#count('droppedNew');
       }
     }
   }

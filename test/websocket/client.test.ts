@@ -15,7 +15,7 @@ import {
   type WebSocket,
   type WebSocketClose,
 } from '../../src/websocket/index.js';
-import { awaitCondition } from '../support/await-condition.js';
+import { awaitCondition, rounds } from '../support/await-condition.js';
 import { startServer } from './support/echo-server.js';
 import { closePayload, frame, type ReadFrame, readFrame } from './support/frames.js';
 import { acceptFor, lineOf } from './support/raw-web-socket.js';
@@ -307,6 +307,24 @@ test('a server that masks, or breaks another rule, is told so', async (t) => {
     assert.notEqual(close.violation, undefined);
     assert.equal(framesIn(received()).map(lineOf).join(), line);
   }
+});
+
+test('the server closes the connection, not the client', async (t) => {
+  let hasEnded = false;
+  const { url, received, sockets } = await startRaw(t, (key, socket) => {
+    socket.on('end', () => {
+      hasEnded = true;
+    });
+    return Buffer.concat([Buffer.from(switching(key)), frame(8, closePayload(1000))]);
+  });
+  const client = await Client.open(url);
+  await awaitCondition(() => framesIn(received()).length === 1, 'the close frame');
+  await rounds(50);
+  assert.equal(hasEnded, false);
+  assert.deepEqual(client.closes, []);
+  sockets[0]!.end();
+  assert.equal((await client.closed()).isClean, true);
+  await awaitCondition(() => hasEnded, 'FIN for FIN');
 });
 
 test('the client waits for the server to close the connection, but not for ever', async (t) => {

@@ -29,9 +29,9 @@ test("the RFC's examples (section 7.2.3)", () => {
   assert.equal(read('f200110000'), 'Hello', 'the second refers to the first');
   assert.equal(read('000500faff48656c6c6f00'), 'Hello', 'a block without compression');
   assert.equal(read('f348cdc9c9070000'), 'Hello', 'a block with BFINAL');
+  assert.equal(read('f200110000'), 'Hello', 'the window outlives a final block');
   assert.equal(read('f248050000 00ffff cac9c90700'.replaceAll(' ', '')), 'Hello', 'two blocks');
   assert.equal(read('00'), '', 'an empty message');
-  assert.equal(read('f200110000'), 'Hello', 'the window outlives a final block');
   keeping.end();
 });
 

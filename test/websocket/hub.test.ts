@@ -6,7 +6,7 @@ import { test } from 'node:test';
 
 import { WebSocket as WsClient } from 'ws';
 
-import { dial, serve } from '../../src/index.js';
+import { dial, type Reactor, serve } from '../../src/index.js';
 import {
   connectWebSocket,
   encodePublication,
@@ -93,6 +93,17 @@ test('unsubscribing and closing end it, and empty topics are gone', async (t) =>
   assert.equal(hub.subscribe(sockets[0]!, 'a'), false, 'it is closed');
   const { topics, subscriptions } = hub.stats;
   assert.deepEqual({ topics, subscriptions }, { topics: 0, subscriptions: 0 });
+});
+
+test('within a message of fragments nothing is published, and that is counted', async (t) => {
+  const { url, hub, sockets } = await startHub(t);
+  const peer = await join(t, url, 'a');
+  sockets[0]!.sendFragment('one', false);
+  hub.publish('a', 'not now');
+  assert.equal(hub.stats.droppedNew, 1);
+  sockets[0]!.sendFragment('two', true);
+  hub.publish('a', 'now');
+  assert.deepEqual(await peer.lines(3), ['text+ one', 'continuation two', 'text now']);
 });
 
 test('limits, wrong topics and foreign sockets', async (t) => {
@@ -256,6 +267,35 @@ test('across reactors: everybody gets it once, and other messages are left to th
   const sum = (what: 'delivered' | 'published' | 'subscriptions') =>
     stats.reduce((total, one) => total + one[what], 0);
   assert.deepEqual([sum('published'), sum('delivered'), sum('subscriptions')], [2, 16, 6]);
+});
+
+test('two servers of one thread may share a hub, also after one that could not start', async (t) => {
+  const hub = new WebSocketHub();
+  const options = { hub, onOpen: (socket: WebSocket) => void hub.subscribe(socket, 'all') };
+  const one = await startServer(t, options);
+  await assert.rejects(startServer(t, options, { listen: one.url }), { code: 'EADDRINUSE' });
+  const two = await startServer(t, options);
+  const peers = [await RawWebSocket.open(t, one.url), await RawWebSocket.open(t, two.url)];
+  hub.publish('all', 'both');
+  for (const peer of peers) assert.equal(await peer.line(), 'text both');
+  peers[1]!.client.socket.end();
+  await two.server.close({ deadlineMs: 0 });
+  hub.publish('all', 'one');
+  assert.equal(await peers[0]!.line(), 'text one');
+  assert.equal(hub.stats.subscriptions, 1);
+});
+
+test('what another reactor has no room for is told and counted', () => {
+  const hub = new WebSocketHub();
+  const posted: number[] = [];
+  const post = (index: number) => {
+    posted.push(index);
+    return index !== 2;
+  };
+  hub.join({ index: 1, count: 4, post } as unknown as Reactor);
+  assert.equal(hub.publish('a', 'b'), false);
+  assert.deepEqual(posted, [0, 2, 3]);
+  assert.equal(hub.stats.postsLost, 1);
 });
 
 test('a publication survives its way between threads; other messages are none', () => {

@@ -1,6 +1,7 @@
 /** The server as real clients see it: npm `ws`, and Node's own WebSocket where the running Node has one. */
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { test } from 'node:test';
 
@@ -76,6 +77,40 @@ test('ws with windows of every size', async (t) => {
       client.terminate();
     }
   }
+});
+
+test('ws, a message that was refused for want of room: later ones do not refer to it', async (t) => {
+  const messages: Buffer[] = [];
+  let taken = 0;
+  let refusals = 0;
+  const { wsUrl, sockets } = await startServer(
+    t,
+    {
+      deflate: { contexts: 'own', thresholdBytes: 0 },
+      onDrain: () => fill(),
+    },
+    { writeQueueMax: 100_000 },
+  );
+  // What is refused is sent again until it is taken: compressed anew it would be a reference to itself.
+  function fill(): void {
+    while (taken < messages.length) {
+      if (sockets[0]!.send(messages[taken]!) === 'full') {
+        refusals += 1;
+        return;
+      }
+      taken += 1;
+    }
+  }
+  for (let i = 0; i < 600; i += 1) messages.push(randomBytes(15_000));
+  const client = await openWs(wsUrl, { perMessageDeflate: { threshold: 0 } });
+  const received: Buffer[] = [];
+  client.on('message', (data: Buffer) => received.push(data));
+  client.pause();
+  fill();
+  await awaitCondition(() => refusals > 0, 'a refusal');
+  client.resume();
+  await awaitCondition(() => received.length === 600, 'all messages');
+  assert.ok(received.every((data, i) => data.equals(messages[i]!)));
 });
 
 test('ws: subprotocol, refusal, and a close of ours', async (t) => {

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { type Connection, serve } from '../../src/index.js';
+import { type Connection, type Handler, serve } from '../../src/index.js';
 import { refusalResponse, webSocketServer } from '../../src/websocket/index.js';
-import { rounds } from '../support/await-condition.js';
+import { awaitCondition, rounds } from '../support/await-condition.js';
 import { startServer } from './support/echo-server.js';
 import { masked, OP } from './support/frames.js';
 import { KEY, RawWebSocket, requestText } from './support/raw-web-socket.js';
@@ -186,40 +186,72 @@ test('who does not finish the handshake in time is cut off', async (t) => {
   assert.equal(handler.stats.handshakesTimedOut, 2);
 });
 
-test('an HTTP server hands a connection over: 101 and what came with the request', async (t) => {
-  const handler = webSocketServer({
-    protocols: ['a'],
-    onMessage: (socket, data) => void socket.send(`${data} back`),
-  });
-  // The smallest HTTP server there is: it splits at the empty line.
-  const server = await serve({
-    listen: 'tcp://127.0.0.1:0',
-    handler: {
-      ...handler,
-      onOpen: () => {},
-      onData(connection: Connection, bytes) {
-        if (connection.context !== undefined) {
-          handler.onData!(connection, bytes);
-          return;
-        }
-        const end = bytes.indexOf('\r\n\r\n') + 4;
-        const isKnown = bytes.includes(KEY);
-        const values = { key: isKnown ? KEY : 'x', version: '13', protocol: 'b, a', target: '/' };
-        const outcome = handler.upgrade(values, connection, bytes.subarray(end));
-        if ('status' in outcome) {
-          connection.write(refusalResponse(outcome));
-          connection.close();
-        }
-      },
+/** The smallest HTTP server there is, with a hook as a real one has: it splits at the empty line. */
+function httpHandler(
+  onUpgrade: (
+    request: { header(name: string): string | undefined },
+    connection: Connection,
+  ) => Handler | undefined,
+): Handler {
+  const delegates = new Map<Connection, Handler>();
+  return {
+    onData(connection, bytes) {
+      const delegate = delegates.get(connection);
+      if (delegate !== undefined) return delegate.onData?.(connection, bytes);
+      const end = bytes.indexOf('\r\n\r\n') + 4;
+      const head = bytes.toString('latin1', 0, end);
+      const header = (name: string) => new RegExp(`^${name}: (.*)\r`, 'im').exec(head)?.[1];
+      const handler = onUpgrade({ header }, connection);
+      if (handler === undefined) return 'close';
+      delegates.set(connection, handler);
+      connection.context = undefined;
+      handler.onOpen?.(connection);
+      return handler.onData?.(connection, bytes.subarray(end));
     },
+    onEnd: (connection) => delegates.get(connection)?.onEnd?.(connection),
+    onDrain: (connection) => delegates.get(connection)?.onDrain?.(connection),
+    onClose(connection, reason) {
+      delegates.get(connection)?.onClose?.(connection, reason);
+      delegates.delete(connection);
+    },
+  };
+}
+
+test('an HTTP server hands a connection over: 101, what came with the request, and all events', async (t) => {
+  const closed: unknown[] = [];
+  const given = new Set<Handler>();
+  const webSockets = webSocketServer({
+    protocols: ['a'],
+    deflate: true,
+    onMessage: (socket, data) => void socket.send(`${data} back, ${socket.context}`),
+    onClose: (socket, { code }) => void closed.push([socket.context, code]),
   });
+  const handler = httpHandler((request, connection) => {
+    const who = request.header('cookie');
+    const acceptance = who === undefined ? {} : { context: who, headers: { 'X-Who': who } };
+    const outcome = webSockets.upgrade(request, connection, acceptance);
+    if ('status' in outcome) {
+      connection.write(refusalResponse(outcome));
+      return undefined;
+    }
+    if (who === undefined) given.add(outcome);
+    return outcome;
+  });
+  const server = await serve({ listen: 'tcp://127.0.0.1:0', handler });
   t.after(() => server.close({ deadlineMs: 0 }));
-  const peer = await RawWebSocket.connect(t, server.addresses[0]!);
-  peer.write(Buffer.concat([Buffer.from(requestText()), masked(OP.TEXT, 'early')]));
-  assert.match(await peer.readHead(), /101 .*Sec-WebSocket-Protocol: a\r\n/s);
-  assert.equal(await peer.line(), 'text early back');
+  const url = server.addresses[0]!;
+  const fields = { Cookie: 'ann', 'Sec-WebSocket-Protocol': 'b, a' };
+  const peer = await RawWebSocket.connect(t, url);
+  peer.write(Buffer.concat([Buffer.from(requestText(fields)), masked(OP.TEXT, 'early')]));
+  assert.match(await peer.readHead(), /101 .*Sec-WebSocket-Protocol: a\r\nX-Who: ann\r\n/s);
+  assert.equal(await peer.line(), 'text early back, ann');
   await peer.close();
-  const wrong = await RawWebSocket.connect(t, server.addresses[0]!);
+  await awaitCondition(() => closed.length === 1, 'onClose');
+  assert.deepEqual(closed, [['ann', 1000]]);
+  for (let i = 0; i < 3; i += 1) await RawWebSocket.open(t, url);
+  assert.equal(given.size, 1, 'connections with the same terms share a handler');
+  const wrong = await RawWebSocket.connect(t, url);
   wrong.write(requestText({ 'Sec-WebSocket-Key': 'x' }));
   assert.match(await wrong.readHead(), /^HTTP\/1\.1 400 /);
+  assert.equal(webSockets.stats.handshakesRefused, 1);
 });

@@ -104,3 +104,14 @@ export function readFrames(bytes: Buffer): ReadFrame[] {
   }
   return frames;
 }
+
+/** A binary message of as many fragments, whose last is not its end. */
+export function oneByteFragments(count: number): Buffer {
+  const first = masked(OP.BINARY, 'a', { fin: false });
+  const next = masked(OP.CONTINUATION, 'a', { fin: false });
+  const all = Buffer.alloc(first.length + next.length * (count - 1), next);
+  first.copy(all);
+  next.copy(all, first.length);
+  for (let at = first.length; at < all.length; at += next.length) next.copy(all, at);
+  return all;
+}
