@@ -1,7 +1,7 @@
 /**
- * `npm start`: installs, builds and runs an echo server, from a fresh clone in one command.
+ * `npm start`: installs, builds and runs an echo server and an HTTP server, from a fresh clone in one command.
  *
- *     npm start                                    echo on a TCP port and a Unix socket
+ *     npm start                                    echo on a TCP port and a Unix socket, HTTP on port 8080
  *     npm start -- --listen tcp://127.0.0.1:7000   echo there instead
  *     npm start -- --reactors 2                    more options for the same server
  *     npm start -- help                            any other command of the command line
@@ -11,7 +11,7 @@
 import { COMMAND_LINE, ensureBuilt, ensureInstalled } from './setup.mjs';
 import { runProgram, runTool } from './tool.mjs';
 
-const DEFAULT_COMMAND = 'echo';
+const DEFAULT_COMMAND = 'demo';
 const DEFAULT_LISTEN = ['tcp://127.0.0.1:9000', 'unix:///tmp/millrace-echo.sock'];
 
 await runTool(async () => {

@@ -51,6 +51,8 @@ export const RULES = {
       may: [
         'src/cli/',
         'src/index.ts',
+        'src/http/index.ts',
+        'src/tls/index.ts',
         'src/websocket/index.ts',
         'src/engine/',
         'src/base/',
@@ -130,6 +132,9 @@ export const RULES = {
     'src/http/framing.ts': 'test/http/request-reader.test.ts',
     'src/http/grammar.ts': 'test/http/request-reader.test.ts',
     'src/http/request-head.ts': 'test/http/request-reader.test.ts',
+    'src/cli/demo.ts': 'test/cli/http.test.ts',
+    'src/cli/http-handler.ts': 'test/cli/http.test.ts',
+    'src/cli/http-page.ts': 'test/cli/http.test.ts',
     'src/cli/push-handler.ts': 'test/cli/push.test.ts',
     'src/websocket/accept-key.ts': 'test/websocket/server-handshake.test.ts',
     'src/websocket/client-handshake.ts': 'test/websocket/client.test.ts',

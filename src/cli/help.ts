@@ -1,7 +1,7 @@
 /** What `--help` prints. Apart from the commands, so that it needs nothing of what they need. */
 
 /** In the order in which they are listed. */
-export const COMMANDS = ['echo', 'push', 'run', 'doctor'] as const;
+export const COMMANDS = ['echo', 'http', 'push', 'run', 'demo', 'doctor'] as const;
 
 export type CommandName = (typeof COMMANDS)[number];
 
@@ -28,8 +28,10 @@ millrace: multi-reactor networking for Node.js
 Usage: millrace COMMAND [OPTIONS]
 
   millrace echo        serve an echo server: sends back what it receives
+  millrace http        serve HTTP and WebSocket: texts to measure with, a page, the files of a folder
   millrace push        serve a tick a second, to WebSockets and plain TCP clients
   millrace run MODULE  serve with the handler that a module exports
+  millrace demo        serve both echo and http, to have a look
   millrace doctor      tell whether this machine can serve, how many connections, and what to change
 
   millrace COMMAND --help    the options of a command
@@ -43,6 +45,37 @@ Sends every byte back. Receiving stops while a client does not take its own byte
 ${SERVE_OPTIONS}
 
 Without --listen: tcp://127.0.0.1:9000 and unix:///tmp/millrace-echo.sock.
+${ENDING}`,
+
+  http: `\
+Usage: millrace http [OPTIONS]
+
+Serves HTTP/1.1 and WebSocket:
+
+  GET /plaintext     Hello, World!
+  GET /json          {"message":"Hello, World!"}
+  POST /echo         sends the body back, as it comes
+  /ws                a WebSocket that sends every message back
+  /                  a page that shows what the server does (/figures, a WebSocket); or, with --root,
+                     the files of a folder
+
+${SERVE_OPTIONS}
+  --tls-cert FILE    certificate chain in PEM: serves https and wss; with --tls-key
+  --tls-key FILE     its private key in PEM
+  --root DIR         serve the files below this folder
+
+Without --listen: tcp://127.0.0.1:8080.
+${ENDING}`,
+
+  demo: `\
+Usage: millrace demo [OPTIONS]
+
+Serves what \`millrace echo\` serves, and beside it what \`millrace http\` does.
+
+${SERVE_OPTIONS}
+  --http URL         where the HTTP server listens (default tcp://127.0.0.1:8080)
+
+--listen is for the echo server: tcp://127.0.0.1:9000 and unix:///tmp/millrace-echo.sock without it.
 ${ENDING}`,
 
   push: `\

@@ -13,9 +13,10 @@ type IsInstalled = (program: string) => boolean;
 /** What socat takes for its own punctuation in an address. */
 const SOCAT_SPECIAL = /[,:!"'`\\(){}[\]\s]/;
 
-/** `addresses` are those of a server; a test has its own `isInstalled`. */
+/** `addresses` are those of a server, `page` one for a browser; a test has its own `isInstalled`. */
 export function describeHints(
   addresses: readonly string[],
+  page?: string,
   isInstalled: IsInstalled = isOnPath,
 ): string {
   const targets = addresses.map(parse).filter((address) => address !== undefined);
@@ -24,7 +25,8 @@ export function describeHints(
     .filter((line) => line !== undefined);
   const byNode = targets.slice(0, 1).map(nodeLine);
   const lines = [...byTool, ...byNode].map((line) => `  ${line}\n`);
-  return `To try it, in another terminal:\n${lines.join('')}Ctrl-C ends.`;
+  const browser = page === undefined ? '' : `And in a browser: ${page}/\n`;
+  return `To try it, in another terminal:\n${lines.join('')}${browser}Ctrl-C ends.`;
 }
 
 /** Undefined for what cannot be connected to by its name, such as an unnamed Unix socket that was inherited. */

@@ -16,6 +16,8 @@ type Run = (args: readonly string[], terminal: Terminal) => Promise<number>;
 
 const LOADERS: Readonly<Record<CommandName, () => Promise<Run>>> = {
   echo: async () => (await import('./echo.js')).echo,
+  http: async () => (await import('./http.js')).http,
+  demo: async () => (await import('./demo.js')).demo,
   push: async () => (await import('./push.js')).push,
   run: async () => (await import('./run.js')).run,
   doctor: async () => (await import('./doctor.js')).doctor,

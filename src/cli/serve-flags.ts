@@ -1,4 +1,4 @@
-/** The flags that `echo`, `push` and `run` share, read and checked before anything is started. */
+/** The flags of the commands that serve, read and checked before anything is started. */
 
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 
@@ -19,13 +19,28 @@ const FLAGS = {
   quiet: { type: 'boolean', short: 'q' },
 } as const satisfies FlagDeclarations;
 
-/** `run` takes one flag more. */
-const RUN_FLAGS = { ...FLAGS, data: { type: 'string' } } as const satisfies FlagDeclarations;
+/** What only some commands take. */
+const OWN_FLAGS = {
+  run: { data: { type: 'string' } },
+  http: {
+    'tls-cert': { type: 'string' },
+    'tls-key': { type: 'string' },
+    root: { type: 'string' },
+  },
+  demo: { http: { type: 'string', multiple: true } },
+} as const satisfies Partial<Record<CommandName, FlagDeclarations>>;
+const ALL_FLAGS = { ...FLAGS, ...OWN_FLAGS.run, ...OWN_FLAGS.http, ...OWN_FLAGS.demo } as const;
 
 export interface ServeArguments {
   readonly options: Omit<ServeOptions, 'handler'>;
   readonly isQuiet: boolean;
   readonly positionals: readonly string[];
+  /** Of `http`. */
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly root?: string;
+  /** Of `demo`. */
+  readonly http?: readonly string[];
 }
 
 /** Stands for the handler while the options are checked: more than one reactor needs a module. */
@@ -59,19 +74,33 @@ export function readServeArguments(
   } catch (error) {
     throw new UsageError((error as Error).message, command);
   }
-  return { options, isQuiet: values.quiet === true, positionals };
+  return {
+    options,
+    isQuiet: values.quiet === true,
+    positionals,
+    ...(values['tls-cert'] === undefined ? {} : { tlsCert: values['tls-cert'] }),
+    ...(values['tls-key'] === undefined ? {} : { tlsKey: values['tls-key'] }),
+    ...(values.root === undefined ? {} : { root: values.root }),
+    ...(values.http === undefined ? {} : { http: values.http }),
+  };
 }
 
 function parse(command: Exclude<CommandName, 'doctor'>, args: readonly string[]) {
   try {
     return parseArgs({
       args: [...args],
-      options: command === 'run' ? RUN_FLAGS : (FLAGS as typeof RUN_FLAGS),
+      options: flagsOf(command),
       allowPositionals: command === 'run',
     });
   } catch (error) {
     throw new UsageError(firstSentence((error as Error).message), command);
   }
+}
+
+/** The flags of a command, as if all commands had all: the values of others are undefined. */
+function flagsOf(command: CommandName): typeof ALL_FLAGS {
+  const own: Readonly<Record<string, FlagDeclarations>> = OWN_FLAGS;
+  return { ...FLAGS, ...own[command] } as typeof ALL_FLAGS;
 }
 
 function readReactors(command: CommandName, text: string): number | 'auto' {

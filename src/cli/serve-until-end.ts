@@ -1,5 +1,5 @@
 /**
- * What `echo`, `push` and `run` have in common: serves, says where, shows what happens, ends on Ctrl-C or SIGTERM with
+ * What all commands that serve have in common: serves, says where, shows what happens, ends on Ctrl-C or SIGTERM with
  * a summary. A signal starts the graceful shutdown of the library; a second one ends the process.
  */
 
@@ -18,6 +18,13 @@ export interface ServeView {
   readonly terminal: Terminal;
   /** Only the line with the addresses. */
   readonly isQuiet: boolean;
+  /** What else is to be done while it serves. Returns what ends that. */
+  readonly onServing?: (server: Server) => () => void;
+  /** Before the server is closed gracefully. */
+  readonly onEnding?: (server: Server) => void;
+  /** Served beside the first, until that ends. */
+  readonly beside?: ServeOptions;
+  readonly onServingBeside?: (server: Server) => () => void;
 }
 
 /** Resolves with the exit code when the server has ended; rejects as `serve` does when it cannot start. */
@@ -28,7 +35,9 @@ export async function serveUntilEnd(options: ServeOptions, view: ServeView): Pro
     (line) => terminal.complain(line),
     process.env.MILLRACE_DEBUG === '1',
   );
-  const server = await serve({ ...options, onWarning: (warning) => warnings.add(warning) });
+  const onWarning = (warning: Error) => warnings.add(warning);
+  const server = await serve({ ...options, onWarning });
+  const beside = view.beside && (await serveBeside(server, { ...view.beside, onWarning }));
   const startedAt = kernel.now();
   const status =
     isQuiet || !terminal.isInteractive ? undefined : new StatusLine(server, terminal, kernel);
@@ -42,6 +51,8 @@ export async function serveUntilEnd(options: ServeOptions, view: ServeView): Pro
     onSignal: () => {
       status?.stop();
       announceEnd(server, view);
+      view.onEnding?.(server);
+      void beside?.close();
     },
     onHurry: (signal) => {
       summarize();
@@ -49,13 +60,35 @@ export async function serveUntilEnd(options: ServeOptions, view: ServeView): Pro
     },
   });
   terminal.print(describeListening(server));
+  if (beside !== undefined) {
+    terminal.print(describeListening(beside));
+  }
   if (process.env.MILLRACE_HINTS === '1' && !isQuiet) {
-    terminal.print(describeHints(server.addresses));
+    const page = beside?.addresses[0]?.replace(/^tcp/, 'http');
+    terminal.print(describeHints(server.addresses, page));
   }
   status?.start();
-  await server.closed;
+  const stop = view.onServing?.(server);
+  const stopBeside = beside && view.onServingBeside?.(beside);
+  try {
+    await server.closed;
+  } finally {
+    stop?.();
+    stopBeside?.();
+    await beside?.close();
+  }
   summarize();
   return 0;
+}
+
+/** The second server; without it, the first one ends, too. */
+async function serveBeside(server: Server, options: ServeOptions): Promise<Server> {
+  try {
+    return await serve(options);
+  } catch (error) {
+    await server.close({ deadlineMs: 0 });
+    throw error;
+  }
 }
 
 /** `millrace: listening on tcp://127.0.0.1:9000 (epoll, 1 reactor, pid 123)`. */

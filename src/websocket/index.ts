@@ -20,6 +20,7 @@ export {
   type TopicOptions,
   WebSocketHub,
 } from './hub.js';
+export { type UpgradeableRequest, type UpgradeHook, upgradeHook } from './http-upgrade.js';
 export { encodePublication } from './publication.js';
 export type { UpgradeRequest } from './request.js';
 export {

@@ -10,7 +10,9 @@ const NODE = (destination: string) =>
 
 /** The commands, for a machine that has these programs. */
 function hintsFor(addresses: readonly string[], programs: readonly string[]): string[] {
-  const lines = describeHints(addresses, (program) => programs.includes(program)).split('\n');
+  const lines = describeHints(addresses, undefined, (program) => programs.includes(program)).split(
+    '\n',
+  );
   assert.equal(lines.at(0), 'To try it, in another terminal:');
   assert.equal(lines.at(-1), 'Ctrl-C ends.');
   return lines.slice(1, -1);

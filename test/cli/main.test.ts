@@ -48,7 +48,7 @@ test('without a command the overview goes to the error output, and the exit code
 });
 
 const WRONG_CALLS: readonly (readonly [string[], RegExp])[] = [
-  [['frobnicate'], /no command frobnicate.*echo,.* run, doctor.*try millrace --help/],
+  [['frobnicate'], /no command frobnicate.*echo,.* run, demo, doctor.*try millrace --help/],
   [['--bogus'], /unknown option --bogus.*try millrace --help/],
   [['help', 'frobnicate'], /no command frobnicate/],
   [['echo', '--bogus'], /'--bogus'; try millrace echo --help/],
