@@ -19,6 +19,7 @@ import { runPlots } from './plot.js';
 import { printIdle, printSummaries, type Summary, summarize, writeResults } from './report.js';
 import type { ServerCommand } from './server-process.js';
 import { runTimersBenchmark } from './timers.js';
+import { runTlsBenchmark } from './tls.js';
 
 async function runLoad(
   mode: 'echo' | 'stream',
@@ -120,6 +121,8 @@ async function runOther(name: string | undefined): Promise<number | undefined> {
       return 0;
     case 'million':
       return runMillionBenchmark(argv);
+    case 'tls':
+      return runTlsBenchmark(argv);
     case 'plot':
       runPlots(argv);
       return 0;

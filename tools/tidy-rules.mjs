@@ -97,6 +97,7 @@ export const RULES = {
     'src/tls/chunk-queue.ts': 'test/tls/connection-reads.test.ts',
     'src/tls/closing.ts': 'test/tls/tls-connection.test.ts',
     'src/tls/connection-flags.ts': 'test/tls/tls-connection.test.ts',
+    'src/tls/divert-writes.ts': 'test/tls/reactors.test.ts',
     'src/tls/giving-up.ts': 'test/tls/hostile-peers.test.ts',
     'src/tls/handshake.ts': 'test/tls/hostile-peers.test.ts',
     'src/tls/layer.ts': 'test/tls/tls-handler.test.ts',

@@ -150,7 +150,7 @@ function announce(c: TlsConnection): void {
 
 function errorOf(c: TlsConnection): TlsError {
   const { calls } = c.pipe;
-  const reason = takeErrors(calls).at(-1) ?? 'OpenSSL gives no reason';
+  const reason = takeErrors(calls)[0] ?? 'OpenSSL gives no reason';
   if (/certificate verify failed|did not return a certificate/.test(reason)) {
     const result = calls.SSL_get_verify_result(c.ssl);
     const why = result === 0 ? reason : calls.X509_verify_cert_error_string(result);

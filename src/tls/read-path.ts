@@ -74,7 +74,7 @@ export function decrypt(c: TlsConnection): void {
     if (shutdown !== 0 && calls.SSL_is_init_finished(ssl) === 1) {
       isEnded = true;
     } else {
-      const reason = takeErrors(calls).at(-1) ?? 'OpenSSL gives no reason';
+      const reason = takeErrors(calls)[0] ?? 'OpenSSL gives no reason';
       error = new TlsError('ERR_TLS_PROTOCOL', 'The TLS connection failed', reason);
     }
   }

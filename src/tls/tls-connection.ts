@@ -25,6 +25,7 @@ import {
   READ_FULL,
   WOKEN,
 } from './connection-flags.js';
+import { divertWrites, type TransportWrite } from './divert-writes.js';
 import type { Handshake } from './handshake.js';
 import type { Layer } from './layer.js';
 import { depthOf, type Limits, limitsOf, poolOf } from './limits.js';
@@ -38,6 +39,7 @@ import { flush, queuedBytes, write, writeLinked, writev } from './write-path.js'
 
 export class TlsConnection implements SecureConnection {
   readonly base: Connection;
+  readonly transportWrite: TransportWrite;
   readonly layer: Layer;
   readonly pipe: Pipe;
   readonly limits: Limits;
@@ -56,8 +58,12 @@ export class TlsConnection implements SecureConnection {
   wasQueued = false;
   #info: SessionInfo | undefined = undefined;
 
+  /** Takes the transport's `context`, and what is written to it from elsewhere. */
   constructor(base: Connection, layer: Layer) {
+    this.context = base.context;
+    base.context = this;
     this.base = base;
+    this.transportWrite = divertWrites(base);
     this.layer = layer;
     this.pipe = pipeAt(depthOf(base));
     this.limits = limitsOf(base);

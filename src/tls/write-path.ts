@@ -22,6 +22,7 @@ import {
   GONE,
   HELD,
   NO_WRITE,
+  OPENED,
 } from './connection-flags.js';
 import { failConnection } from './giving-up.js';
 import { clearPause, recall, setPause } from './pause.js';
@@ -88,7 +89,7 @@ export function writeLinked(c: TlsConnection, buffer: LinkedBuffer): WriteResult
 
 /** Why a write of so many bytes cannot be taken, if so. One write on an empty queue always is. */
 function refuse(c: TlsConnection, byteLength: number): WriteResult | undefined {
-  if ((c.flags & NO_WRITE) !== 0 || c.ssl === 0) {
+  if ((c.flags & (NO_WRITE | OPENED)) !== OPENED || c.ssl === 0) {
     return 'closed';
   }
   if ((c.flags & HELD) === 0) {
@@ -184,7 +185,7 @@ export function sendWritten(c: TlsConnection): void {
     return;
   }
   pipe.isSending = true;
-  const result = c.base.write(bytes);
+  const result = c.transportWrite.call(c.base, bytes);
   pipe.isSending = false;
   c.wasQueued = result !== 'sent';
   if (result === 'full') {
@@ -211,7 +212,7 @@ function sendHeld(c: TlsConnection): boolean {
   const rare = rareOf(c);
   while (rare.held.length > 0) {
     const piece = rare.held[0]!;
-    const result = c.base.write(piece);
+    const result = c.transportWrite.call(c.base, piece);
     if (result === 'full') {
       return false;
     }
