@@ -56,7 +56,10 @@ export function closeAs(c: TlsConnection, code: 'closed' | 'ended'): void {
     c.flags |= CLOSE_WANTED;
     const { lingerTimeoutMs } = c.limits;
     if (lingerTimeoutMs > 0) {
-      c.base.setTimer(lingerTimeoutMs, (base) => base.abort());
+      c.base.setTimer(lingerTimeoutMs, (base) => {
+        rareOf(c).reason = { code: 'timeout', error: undefined };
+        base.abort();
+      });
     }
   }
 }

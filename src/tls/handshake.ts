@@ -120,8 +120,12 @@ function establish(c: TlsConnection, handshake: Handshake): void {
     return;
   }
   c.flags |= OPENED;
-  announce(c);
-  handshake.settle?.(undefined);
+  try {
+    announce(c);
+  } finally {
+    // A hook that throws costs the connection, and the dial has one all the same.
+    handshake.settle?.(undefined);
+  }
   if (pipe.unread > 0 && (c.flags & GONE) === 0) {
     decrypt(c);
   }

@@ -134,7 +134,11 @@ export class SecureContext {
     }
   }
 
+  /** Does nothing once closed: a handshake may outlive its context, and then gets tickets of the last key set. */
   setTicketKey(key: Buffer): void {
+    if (this.address === 0) {
+      return;
+    }
     withCopy(key, (address, byteLength) => {
       const n = this.calls.SSL_CTX_ctrl(this.address, CTRL_TICKET_KEYS, byteLength, address);
       check(this.calls, n, 'set the ticket key');

@@ -68,6 +68,9 @@ function reasonOf(c: TlsConnection, reason: CloseReason): CloseReason {
     if (own.error !== undefined) {
       return { code: own.code, error: own.error, unsentBytes };
     }
+    if (own.code === 'timeout') {
+      return { code: 'timeout', timeout: 'linger', unsentBytes };
+    }
     // What the transport saw after our close is what the user needs to know.
     if (reason.code === 'closed' || own.code === 'overflow') {
       return { code: own.code, unsentBytes };

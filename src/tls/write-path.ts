@@ -253,12 +253,19 @@ function watchDrain(c: TlsConnection): void {
     return;
   }
   c.flags |= DRAIN_WATCHED;
-  void c.base.drained().then((isOpen) => {
+  const onDrained = (isOpen: boolean) => {
     c.flags &= ~DRAIN_WATCHED;
     // Unless the transport's own onDrain was first.
     if (isOpen && (c.flags & BLOCKED) !== 0) {
       c.flags |= DRAIN_DUE;
       recall(c);
     }
-  });
+  };
+  if (c.base.queuedBytes > c.limits.lowWaterMark) {
+    void c.base.drained().then(onDrained);
+  } else {
+    // Too large beside the little that is queued: it can be taken when nothing is.
+    flush(c);
+    c.base.receipt(onDrained);
+  }
 }
