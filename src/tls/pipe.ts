@@ -78,9 +78,9 @@ export class Pipe {
     this.#selfTest();
   }
 
-  /** Puts up to FEED_BYTES of `bytes` from `from` on where OpenSSL reads; returns how many. */
-  load(bytes: Uint8Array, from: number): number {
-    const n = Math.min(bytes.byteLength - from, FEED_BYTES);
+  /** Puts `bytes` from `from` to `to`, but up to FEED_BYTES, where OpenSSL reads; returns how many. */
+  load(bytes: Uint8Array, from: number, to: number = bytes.byteLength): number {
+    const n = Math.min(to - from, FEED_BYTES);
     const isWhole = from === 0 && n === bytes.byteLength;
     this.#feed.bytes.set(isWhole ? bytes : bytes.subarray(from, from + n), 0);
     const words = this.#reading;

@@ -23,8 +23,9 @@ import {
 import { dropGathered, failConnection } from './giving-up.js';
 import { poolOf } from './limits.js';
 import { clearPause, recall, setPause } from './pause.js';
-import { PLAIN_BYTES } from './pipe.js';
+import { FEED_BYTES, PLAIN_BYTES } from './pipe.js';
 import { rareOf } from './rare.js';
+import { walkRecords } from './record-walk.js';
 import type { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';
 import { flush, onTransportDrain, sendWritten } from './write-path.js';
@@ -34,6 +35,14 @@ const ERROR_WANT_READ = 2;
 const READING = 3;
 const RECEIVED_SHUTDOWN = 2;
 const NO_BYTES = Buffer.alloc(0);
+/** Decrypted at a time. */
+const RECORDS_MAX = 32;
+/**
+ * Records without data, such as key updates, that are taken beside those with data: so many at once, and one more for
+ * each so many with data. Nobody needs them often: a key is good for 2^24 records (RFC 8446 section 5.5).
+ */
+const IDLE_RECORDS_MAX = 64;
+const RECORDS_FOR_IDLE = 16;
 
 export function readerOf(c: TlsConnection): ConnectionReader {
   c.reading ??= new ConnectionReader(poolOf(c.base));
@@ -48,22 +57,32 @@ export function receive(c: TlsConnection, bytes: Uint8Array): void {
   }
   let at = 0;
   while (at < bytes.byteLength && (c.flags & (CLOSING | GONE | PEER_ENDED)) === 0) {
-    at += c.pipe.load(bytes, at);
+    const to = Math.min(bytes.byteLength, at + FEED_BYTES);
+    const end = walkRecords(
+      c,
+      to === bytes.byteLength ? bytes : bytes.subarray(0, to),
+      at,
+      RECORDS_MAX,
+    );
+    c.pipe.load(bytes, at, end);
+    at = end;
     decrypt(c);
   }
 }
 
 /** Decrypts what is loaded, and reports it. */
-export function decrypt(c: TlsConnection): void {
+function decrypt(c: TlsConnection): void {
   const { pipe } = c;
   const { calls, plain } = pipe;
   const { ssl } = c;
   let total = 0;
+  let reads = 0;
   let n = 1;
   while (n > 0 && pipe.unread > 0) {
     n = calls.SSL_read(ssl, plain.address + total, PLAIN_BYTES - total);
     if (n > 0) {
       total += n;
+      reads += 1;
     }
   }
   let isEnded = false;
@@ -89,6 +108,20 @@ export function decrypt(c: TlsConnection): void {
     reportEnd(c);
   } else if (error !== undefined) {
     failConnection(c, error);
+  } else if (c.recordsEnded > reads || c.idleRecords > 0) {
+    countIdleRecords(c, reads);
+  }
+}
+
+/** Each read takes the data of one record: the other records of the batch carried none. */
+function countIdleRecords(c: TlsConnection, reads: number): void {
+  const idle = c.idleRecords + (c.recordsEnded - reads) * RECORDS_FOR_IDLE - reads;
+  c.idleRecords = Math.max(0, idle);
+  if (idle > IDLE_RECORDS_MAX * RECORDS_FOR_IDLE) {
+    failConnection(
+      c,
+      new TlsError('ERR_TLS_PROTOCOL', 'The peer sends records that carry nothing'),
+    );
   }
 }
 

@@ -52,6 +52,11 @@ export class TlsConnection implements SecureConnection {
   serverName: string | undefined = undefined;
   reading: ConnectionReader | undefined = undefined;
   rare: Rare | undefined = undefined;
+  /** Where it is in the stream of records: see record-walk.ts. */
+  recordRest = 0;
+  recordsEnded = 0;
+  /** Records without data that were not made up for, in sixteenths. */
+  idleRecords = 0;
   bytesReceived = 0;
   bytesSent = 0;
   /** Whether the transport did not send the last ciphertext at once. */
