@@ -92,6 +92,7 @@ export function step(c: TlsConnection): void {
     return;
   }
   const error = errorOf(c);
+  pipe.drop();
   // The alert that says why.
   sendWritten(c);
   failHandshake(c, error, true);

@@ -111,6 +111,11 @@ export class Pipe {
     return Buffer.from(this.#feed.bytes.subarray(end - unread, end));
   }
 
+  /** Forgets what OpenSSL has not read: it must not meet another connection's object. */
+  drop(): void {
+    this.#reading[0] = 0;
+  }
+
   /** Bytes that OpenSSL wrote and that were not taken. */
   get written(): number {
     return this.#writing[0]!;

@@ -7,7 +7,7 @@
 import type { Action } from '../api.js';
 import { type OpenSslCalls, takeErrors } from '../base/openssl.js';
 import { ConnectionReader } from '../connection/stream.js';
-import { closeAs, finishAfterEnd } from './closing.js';
+import { closeAfterStall, closeAs, finishAfterEnd } from './closing.js';
 import {
   BLOCKED,
   CLOSING,
@@ -18,6 +18,7 @@ import {
   PEER_ENDED,
   READ_FULL,
   RECALLED,
+  STALLED,
   WOKEN,
 } from './connection-flags.js';
 import { dropGathered, failConnection } from './giving-up.js';
@@ -28,7 +29,7 @@ import { rareOf } from './rare.js';
 import { walkRecords } from './record-walk.js';
 import type { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';
-import { flush, onTransportDrain, sendWritten } from './write-path.js';
+import { flush, onTransportDrain, retryStalled, sendWritten } from './write-path.js';
 
 /** Of SSL_get_error and of SSL_want. */
 const ERROR_WANT_READ = 2;
@@ -56,7 +57,7 @@ export function receive(c: TlsConnection, bytes: Uint8Array): void {
     onRecall(c);
   }
   let at = 0;
-  while (at < bytes.byteLength && (c.flags & (CLOSING | GONE | PEER_ENDED)) === 0) {
+  while (at < bytes.byteLength && mayDecrypt(c)) {
     const to = Math.min(bytes.byteLength, at + FEED_BYTES);
     const end = walkRecords(
       c,
@@ -68,6 +69,11 @@ export function receive(c: TlsConnection, bytes: Uint8Array): void {
     at = end;
     decrypt(c);
   }
+}
+
+/** After a close nothing is wanted any more, unless it lets go what was written before. */
+function mayDecrypt({ flags }: TlsConnection): boolean {
+  return (flags & (GONE | PEER_ENDED)) === 0 && (flags & (CLOSING | STALLED)) !== CLOSING;
 }
 
 /** Decrypts what is loaded, and reports it. */
@@ -97,8 +103,13 @@ function decrypt(c: TlsConnection): void {
       error = new TlsError('ERR_TLS_PROTOCOL', 'The TLS connection failed', reason);
     }
   }
+  // What follows an end or a failure.
+  pipe.drop();
   // Answers to the peer's own messages, and alerts.
   sendWritten(c);
+  if ((c.flags & STALLED) !== 0 && error === undefined && retryStalled(c)) {
+    closeAfterStall(c);
+  }
   if (total > 0) {
     c.bytesReceived += total;
     deliver(c, pipe.received(total));

@@ -23,6 +23,7 @@ import {
   PAUSED,
   PEER_ENDED,
   READ_FULL,
+  STALLED,
   WOKEN,
 } from './connection-flags.js';
 import { divertWrites, type TransportWrite } from './divert-writes.js';
@@ -160,7 +161,7 @@ export class TlsConnection implements SecureConnection {
         callback(handedOver);
       }
     };
-    if ((this.flags & (HELD | GONE)) === HELD) {
+    if ((this.flags & GONE) === 0 && (this.flags & (HELD | STALLED)) !== 0) {
       rareOf(this).receipts.push(told);
     } else {
       this.base.receipt(told);
@@ -172,7 +173,7 @@ export class TlsConnection implements SecureConnection {
     if ((this.flags & GONE) !== 0) {
       return Promise.resolve(false);
     }
-    if ((this.flags & HELD) === 0) {
+    if ((this.flags & (HELD | STALLED)) === 0) {
       return this.base.drained();
     }
     this.flags |= BLOCKED;
