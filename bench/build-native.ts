@@ -9,7 +9,8 @@ import { NATIVE_BUILD_DIRECTORY, NATIVE_SOURCE_DIRECTORY } from './paths.js';
 
 export const PROGRAMS = ['echo-load', 'echo-reference', 'idle-clients', 'websocket-load'] as const;
 
-export type Program = (typeof PROGRAMS)[number];
+/** With tls-load, which needs OpenSSL's headers and is compiled only when it is asked for. */
+export type Program = (typeof PROGRAMS)[number] | 'tls-load';
 
 /** The same for the reference and the generators; recorded with each result. */
 export const COMPILER_FLAGS = ['-std=gnu11', '-O2', '-Wall', '-Wextra'] as const;
@@ -21,14 +22,17 @@ export function nativePath(program: Program): string {
 
 /** Throws with the compiler's output when a program does not compile, and with advice when there is no compiler. */
 export function buildNative(): void {
+  for (const program of PROGRAMS) buildProgram(program);
+}
+
+/** One of them, if it is out of date. `libraries` are flags such as -lssl, whose headers must be there. */
+export function buildProgram(program: Program, libraries: readonly string[] = []): void {
   mkdirSync(NATIVE_BUILD_DIRECTORY, { recursive: true });
   const headers = readdirSync(NATIVE_SOURCE_DIRECTORY).filter((name) => name.endsWith('.h'));
   const headersTime = Math.max(0, ...headers.map((name) => modifiedMs(sourcePath(name))));
-  for (const program of PROGRAMS) {
-    const source = sourcePath(`${program}.c`);
-    const newest = Math.max(headersTime, modifiedMs(source));
-    if (modifiedMs(nativePath(program)) < newest) compile(source, nativePath(program));
-  }
+  const source = sourcePath(`${program}.c`);
+  const newest = Math.max(headersTime, modifiedMs(source));
+  if (modifiedMs(nativePath(program)) < newest) compile(source, nativePath(program), libraries);
 }
 
 function sourcePath(name: string): string {
@@ -40,8 +44,9 @@ function modifiedMs(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-function compile(source: string, target: string): void {
-  const result = spawnSync('gcc', [...COMPILER_FLAGS, '-o', target, source], { encoding: 'utf8' });
+function compile(source: string, target: string, libraries: readonly string[]): void {
+  const args = [...COMPILER_FLAGS, '-o', target, source, ...libraries];
+  const result = spawnSync('gcc', args, { encoding: 'utf8' });
   if (result.error !== undefined) {
     throw new Error(
       `The benchmark needs gcc for its load generator and reference: ${result.error.message}. ` +

@@ -22,6 +22,7 @@ import { runTimersBenchmark } from './timers.js';
 import { runWebSocketBenchmark } from './websocket-codec.js';
 import { runWebSocketDeflateBenchmark } from './websocket-deflate.js';
 import { runWebSocketLoadBenchmark } from './websocket-load.js';
+import { runTlsBenchmark } from './tls.js';
 
 async function runLoad(
   mode: 'echo' | 'stream',
@@ -132,6 +133,8 @@ async function runOther(name: string | undefined): Promise<number | undefined> {
     case 'websocket-load':
       await runWebSocketLoadBenchmark(argv);
       return 0;
+    case 'tls':
+      return runTlsBenchmark(argv);
     case 'plot':
       runPlots(argv);
       return 0;

@@ -15,9 +15,9 @@ import type {
   Handler,
   HistogramSnapshot,
   ListenerOptions,
-  Reactor,
-  ReactorSnapshot,
   Reader,
+  ReactorSnapshot,
+  Reactor,
   Remote,
   RemoteHandle,
   ServeOptions,
@@ -25,8 +25,8 @@ import type {
   ServerStats,
   SignalOptions,
   SocketOptions,
-  WriteResult,
   Writer,
+  WriteResult,
 } from '../src/index.js';
 import * as millrace from '../src/index.js';
 

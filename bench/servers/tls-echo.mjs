@@ -14,4 +14,21 @@ const server = await serve({
   handler: tlsHandler({ cert: readFileSync(certFile), key: readFileSync(keyFile) }, echo),
 });
 closeOnSignals(server);
+
+// "memory": what is in use of malloc's and of the JavaScript heap, as JSON. With --expose-gc. mallinfo2 returns a
+// structure, which on x86-64 means a hidden first argument: its address.
+if (globalThis.gc !== undefined && process.arch === 'x64') {
+  const { declareFunctions, loadLibc, viewMemory } = await import('../../dist/base/ffi.js');
+  const { mallinfo2 } = declareFunctions(null, { mallinfo2: 'void mallinfo2(uintptr_t)' });
+  const address = loadLibc().calloc(10, 8);
+  const fields = new BigUint64Array(viewMemory(address, 80));
+  process.stdin.on('data', () => {
+    globalThis.gc();
+    const { heapUsed, external } = process.memoryUsage();
+    mallinfo2(address);
+    const mallocBytes = Number(fields[4] + fields[7]);
+    const heapBytes = heapUsed + external;
+    process.stdout.write(`${JSON.stringify({ mallocBytes, heapBytes })}\n`);
+  });
+}
 process.stdout.write(`listening ${new URL(server.addresses[0]).port}\n`);

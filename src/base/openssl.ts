@@ -126,7 +126,7 @@ export function copyFrom(address: number, byteLength: number): Buffer {
   return copy;
 }
 
-/** Takes everything out of this thread's error queue: reasons as texts, the oldest first. Empty when it was empty. */
+/** Takes everything out of this thread's error queue: reasons as texts, the cause first, then what came of it. */
 export function takeErrors(calls: OpenSslCalls): string[] {
   const reasons: string[] = [];
   for (let code = calls.ERR_get_error(); code !== 0; code = calls.ERR_get_error()) {

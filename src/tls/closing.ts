@@ -10,6 +10,7 @@ import {
   HELD,
   NO_WRITE,
   PEER_ENDED,
+  STALLED,
 } from './connection-flags.js';
 import { rareOf } from './rare.js';
 import type { TlsConnection } from './tls-connection.js';
@@ -21,6 +22,10 @@ export function end(c: TlsConnection): void {
     return;
   }
   flush(c);
+  if ((c.flags & STALLED) !== 0) {
+    c.flags |= FIN_WANTED;
+    return;
+  }
   sendCloseNotify(c);
   if ((c.flags & HELD) !== 0) {
     c.flags |= FIN_WANTED;
@@ -49,15 +54,36 @@ export function closeAs(c: TlsConnection, code: 'closed' | 'ended'): void {
     c.base.abort();
     return;
   }
-  sendCloseNotify(c);
-  if ((c.flags & HELD) === 0) {
+  if ((c.flags & STALLED) === 0) {
+    sendCloseNotify(c);
+  }
+  if ((c.flags & (HELD | STALLED)) === 0) {
     c.base.close();
   } else {
     c.flags |= CLOSE_WANTED;
     const { lingerTimeoutMs } = c.limits;
     if (lingerTimeoutMs > 0) {
-      c.base.setTimer(lingerTimeoutMs, (base) => base.abort());
+      c.base.setTimer(lingerTimeoutMs, (base) => {
+        rareOf(c).reason = { code: 'timeout', error: undefined };
+        base.abort();
+      });
     }
+  }
+}
+
+/** What was stalled is encrypted: what was to come after it. */
+export function closeAfterStall(c: TlsConnection): void {
+  if ((c.flags & (FIN_WANTED | CLOSE_WANTED)) === 0) {
+    return;
+  }
+  sendCloseNotify(c);
+  if ((c.flags & HELD) !== 0) {
+    return;
+  }
+  if ((c.flags & CLOSE_WANTED) !== 0) {
+    c.base.close();
+  } else {
+    c.base.end();
   }
 }
 

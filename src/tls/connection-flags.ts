@@ -37,7 +37,13 @@ export const ADMITTED = 1 << 17;
 /** Somebody waits for the transport to drain, to tell us. */
 export const DRAIN_WATCHED = 1 << 18;
 
+/**
+ * Half a message of the handshake protocol (a ticket, a key update) has come: OpenSSL encrypts nothing before the other
+ * half, and what was written waits as plaintext.
+ */
+export const STALLED = 1 << 19;
+
 /** Any of these: the transport is paused. */
 export const NO_READ = PAUSED | HELD | READ_FULL | WAITING;
 /** Any of these: writes are not taken. */
-export const NO_WRITE = END_SENT | CLOSING | GONE;
+export const NO_WRITE = END_SENT | FIN_WANTED | CLOSING | GONE;

@@ -138,7 +138,6 @@ class Dial {
     const c = new TlsConnection(base, this.#layer);
     this.#connection = c;
     c.context = this.#options.context;
-    base.context = c;
     const timeoutMs = this.#options.handshakeTimeoutMs ?? 10_000;
     const handshake = startHandshake(c, queueOf(base.reactor, timeoutMs));
     handshake.mustVerify = this.#options.verify !== false;

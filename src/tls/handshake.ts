@@ -10,7 +10,7 @@ import type { ClientHello } from './client-hello.js';
 import { GONE, OPENED } from './connection-flags.js';
 import { failHandshake } from './giving-up.js';
 import type { HandshakeQueue } from './handshake-queue.js';
-import { decrypt, enter, leave, leaveThrown } from './read-path.js';
+import { enter, leave, leaveThrown, receive } from './read-path.js';
 import type { SecureContext } from './secure-context.js';
 import type { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';
@@ -62,12 +62,12 @@ export function startHandshake(c: TlsConnection, queue: HandshakeQueue): Handsha
 export function continueHandshake(c: TlsConnection, bytes: Uint8Array): void {
   let at = 0;
   while (at < bytes.byteLength && (c.flags & GONE) === 0) {
-    at += c.pipe.load(bytes, at);
     if (c.handshake === undefined) {
-      decrypt(c);
-    } else {
-      step(c);
+      receive(c, bytes.subarray(at));
+      return;
     }
+    at += c.pipe.load(bytes, at);
+    step(c);
   }
 }
 
@@ -92,6 +92,7 @@ export function step(c: TlsConnection): void {
     return;
   }
   const error = errorOf(c);
+  pipe.drop();
   // The alert that says why.
   sendWritten(c);
   failHandshake(c, error, true);
@@ -120,10 +121,16 @@ function establish(c: TlsConnection, handshake: Handshake): void {
     return;
   }
   c.flags |= OPENED;
-  announce(c);
-  handshake.settle?.(undefined);
-  if (pipe.unread > 0 && (c.flags & GONE) === 0) {
-    decrypt(c);
+  // The hook may use the pipe, as others do.
+  const left = pipe.putAside();
+  try {
+    announce(c);
+  } finally {
+    // A hook that throws costs the connection, and the dial has one all the same.
+    handshake.settle?.(undefined);
+  }
+  if (left !== undefined && (c.flags & GONE) === 0) {
+    receive(c, left);
   }
 }
 
@@ -132,8 +139,6 @@ function announce(c: TlsConnection): void {
   if (layer.onOpen === undefined) {
     return;
   }
-  // The hook may use the pipe, as others do: what is loaded is put aside and loaded again.
-  const left = c.pipe.putAside();
   let action: Action | void;
   enter(c);
   try {
@@ -143,14 +148,11 @@ function announce(c: TlsConnection): void {
     throw error;
   }
   leave(c, action);
-  if (left !== undefined) {
-    c.pipe.load(left, 0);
-  }
 }
 
 function errorOf(c: TlsConnection): TlsError {
   const { calls } = c.pipe;
-  const reason = takeErrors(calls).at(-1) ?? 'OpenSSL gives no reason';
+  const reason = takeErrors(calls)[0] ?? 'OpenSSL gives no reason';
   if (/certificate verify failed|did not return a certificate/.test(reason)) {
     const result = calls.SSL_get_verify_result(c.ssl);
     const why = result === 0 ? reason : calls.X509_verify_cert_error_string(result);

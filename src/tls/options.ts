@@ -24,9 +24,9 @@ export interface SecureContextOptions {
   minVersion?: TlsVersion;
   /** TLSv1.3. */
   maxVersion?: TlsVersion;
-  /** Cipher suites of TLS 1.2 in OpenSSL's notation. ECDHE with AES-GCM or ChaCha20-Poly1305. */
+  /** Cipher suites of TLS 1.2 in OpenSSL's notation. ECDHE with AES-GCM (128 before 256) or ChaCha20. */
   ciphers?: string;
-  /** Cipher suites of TLS 1.3, with colons between them. OpenSSL's own choice. */
+  /** Cipher suites of TLS 1.3, with colons between them. AES-128-GCM, AES-256-GCM, ChaCha20. */
   cipherSuites?: string;
   /** Groups for the key exchange, with colons between them, such as `X25519:P-256`. OpenSSL's own choice. */
   groups?: string;

@@ -78,9 +78,9 @@ export class Pipe {
     this.#selfTest();
   }
 
-  /** Puts up to FEED_BYTES of `bytes` from `from` on where OpenSSL reads; returns how many. */
-  load(bytes: Uint8Array, from: number): number {
-    const n = Math.min(bytes.byteLength - from, FEED_BYTES);
+  /** Puts `bytes` from `from` to `to`, but up to FEED_BYTES, where OpenSSL reads; returns how many. */
+  load(bytes: Uint8Array, from: number, to: number = bytes.byteLength): number {
+    const n = Math.min(to - from, FEED_BYTES);
     const isWhole = from === 0 && n === bytes.byteLength;
     this.#feed.bytes.set(isWhole ? bytes : bytes.subarray(from, from + n), 0);
     const words = this.#reading;
@@ -109,6 +109,11 @@ export class Pipe {
     const end = this.#loaded;
     this.#reading[0] = 0;
     return Buffer.from(this.#feed.bytes.subarray(end - unread, end));
+  }
+
+  /** Forgets what OpenSSL has not read: it must not meet another connection's object. */
+  drop(): void {
+    this.#reading[0] = 0;
   }
 
   /** Bytes that OpenSSL wrote and that were not taken. */

@@ -9,7 +9,10 @@ export interface Rare {
   /** Ciphertext that the transport refused. */
   readonly held: Buffer[];
   heldBytes: number;
-  /** Receipts and promises that wait for it. */
+  /** Plaintext that OpenSSL does not take yet, in pieces that the pipe holds. */
+  readonly stalled: Buffer[];
+  stalledBytes: number;
+  /** Receipts and promises that wait for either. */
   readonly receipts: ((handedOver: boolean) => void)[];
   readonly waiters: ((drained: boolean) => void)[];
   writer: ConnectionWriter | undefined;
@@ -24,6 +27,8 @@ export function rareOf(c: TlsConnection): Rare {
   c.rare ??= {
     held: [],
     heldBytes: 0,
+    stalled: [],
+    stalledBytes: 0,
     receipts: [],
     waiters: [],
     writer: undefined,

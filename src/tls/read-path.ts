@@ -7,7 +7,7 @@
 import type { Action } from '../api.js';
 import { type OpenSslCalls, takeErrors } from '../base/openssl.js';
 import { ConnectionReader } from '../connection/stream.js';
-import { closeAs, finishAfterEnd } from './closing.js';
+import { closeAfterStall, closeAs, finishAfterEnd } from './closing.js';
 import {
   BLOCKED,
   CLOSING,
@@ -18,22 +18,32 @@ import {
   PEER_ENDED,
   READ_FULL,
   RECALLED,
+  STALLED,
   WOKEN,
 } from './connection-flags.js';
 import { dropGathered, failConnection } from './giving-up.js';
 import { poolOf } from './limits.js';
 import { clearPause, recall, setPause } from './pause.js';
-import { PLAIN_BYTES } from './pipe.js';
+import { FEED_BYTES, PLAIN_BYTES } from './pipe.js';
 import { rareOf } from './rare.js';
+import { walkRecords } from './record-walk.js';
 import type { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';
-import { flush, onTransportDrain, sendWritten } from './write-path.js';
+import { flush, onTransportDrain, retryStalled, sendWritten } from './write-path.js';
 
 /** Of SSL_get_error and of SSL_want. */
 const ERROR_WANT_READ = 2;
 const READING = 3;
 const RECEIVED_SHUTDOWN = 2;
 const NO_BYTES = Buffer.alloc(0);
+/** Decrypted at a time. */
+const RECORDS_MAX = 32;
+/**
+ * Records without data, such as key updates, that are taken beside those with data: so many at once, and one more for
+ * each so many with data. Nobody needs them often: a key is good for 2^24 records (RFC 8446 section 5.5).
+ */
+const IDLE_RECORDS_MAX = 64;
+const RECORDS_FOR_IDLE = 16;
 
 export function readerOf(c: TlsConnection): ConnectionReader {
   c.reading ??= new ConnectionReader(poolOf(c.base));
@@ -47,23 +57,38 @@ export function receive(c: TlsConnection, bytes: Uint8Array): void {
     onRecall(c);
   }
   let at = 0;
-  while (at < bytes.byteLength && (c.flags & (CLOSING | GONE | PEER_ENDED)) === 0) {
-    at += c.pipe.load(bytes, at);
+  while (at < bytes.byteLength && mayDecrypt(c)) {
+    const to = Math.min(bytes.byteLength, at + FEED_BYTES);
+    const end = walkRecords(
+      c,
+      to === bytes.byteLength ? bytes : bytes.subarray(0, to),
+      at,
+      RECORDS_MAX,
+    );
+    c.pipe.load(bytes, at, end);
+    at = end;
     decrypt(c);
   }
 }
 
+/** After a close nothing is wanted any more, unless it lets go what was written before. */
+function mayDecrypt({ flags }: TlsConnection): boolean {
+  return (flags & (GONE | PEER_ENDED)) === 0 && (flags & (CLOSING | STALLED)) !== CLOSING;
+}
+
 /** Decrypts what is loaded, and reports it. */
-export function decrypt(c: TlsConnection): void {
+function decrypt(c: TlsConnection): void {
   const { pipe } = c;
   const { calls, plain } = pipe;
   const { ssl } = c;
   let total = 0;
+  let reads = 0;
   let n = 1;
   while (n > 0 && pipe.unread > 0) {
     n = calls.SSL_read(ssl, plain.address + total, PLAIN_BYTES - total);
     if (n > 0) {
       total += n;
+      reads += 1;
     }
   }
   let isEnded = false;
@@ -74,12 +99,17 @@ export function decrypt(c: TlsConnection): void {
     if (shutdown !== 0 && calls.SSL_is_init_finished(ssl) === 1) {
       isEnded = true;
     } else {
-      const reason = takeErrors(calls).at(-1) ?? 'OpenSSL gives no reason';
+      const reason = takeErrors(calls)[0] ?? 'OpenSSL gives no reason';
       error = new TlsError('ERR_TLS_PROTOCOL', 'The TLS connection failed', reason);
     }
   }
+  // What follows an end or a failure.
+  pipe.drop();
   // Answers to the peer's own messages, and alerts.
   sendWritten(c);
+  if ((c.flags & STALLED) !== 0 && error === undefined && retryStalled(c)) {
+    closeAfterStall(c);
+  }
   if (total > 0) {
     c.bytesReceived += total;
     deliver(c, pipe.received(total));
@@ -89,6 +119,20 @@ export function decrypt(c: TlsConnection): void {
     reportEnd(c);
   } else if (error !== undefined) {
     failConnection(c, error);
+  } else if (c.recordsEnded > reads || c.idleRecords > 0) {
+    countIdleRecords(c, reads);
+  }
+}
+
+/** Each read takes the data of one record: the other records of the batch carried none. */
+function countIdleRecords(c: TlsConnection, reads: number): void {
+  const idle = c.idleRecords + (c.recordsEnded - reads) * RECORDS_FOR_IDLE - reads;
+  c.idleRecords = Math.max(0, idle);
+  if (idle > IDLE_RECORDS_MAX * RECORDS_FOR_IDLE) {
+    failConnection(
+      c,
+      new TlsError('ERR_TLS_PROTOCOL', 'The peer sends records that carry nothing'),
+    );
   }
 }
 

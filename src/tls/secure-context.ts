@@ -31,8 +31,17 @@ const VERIFY_PEER = 1;
 const VERIFY_FAIL_IF_NONE = 2;
 
 const VERSIONS: Readonly<Record<TlsVersion, number>> = { 'TLSv1.2': 0x303, 'TLSv1.3': 0x304 };
-/** Forward secrecy and authenticated encryption only: what TLS 1.3 kept of TLS 1.2. */
-const CIPHERS = 'ECDHE+AESGCM:ECDHE+CHACHA20';
+/**
+ * Forward secrecy and authenticated encryption only: what TLS 1.3 kept of TLS 1.2. AES-128 first, as in Go and
+ * BoringSSL: nobody breaks it, and its SHA-256 makes handshakes cheaper. Clients without AES instructions say so by
+ * putting ChaCha20 first, and get it.
+ */
+const CIPHERS = [
+  ...['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'],
+  ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384'],
+  ...['ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
+].join(':');
+const CIPHER_SUITES = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256';
 const PROTOCOL_BYTES_MAX = 255;
 
 /** What concerns tickets, which is the handler's to say. */
@@ -125,7 +134,11 @@ export class SecureContext {
     }
   }
 
+  /** Does nothing once closed: a handshake may outlive its context, and then gets tickets of the last key set. */
   setTicketKey(key: Buffer): void {
+    if (this.address === 0) {
+      return;
+    }
     withCopy(key, (address, byteLength) => {
       const n = this.calls.SSL_CTX_ctrl(this.address, CTRL_TICKET_KEYS, byteLength, address);
       check(this.calls, n, 'set the ticket key');
@@ -164,11 +177,9 @@ export class SecureContext {
     set(options.ciphers ?? CIPHERS, 'use the ciphers', (text) =>
       calls.SSL_CTX_set_cipher_list(address, text),
     );
-    if (options.cipherSuites !== undefined) {
-      set(options.cipherSuites, 'use the cipher suites', (text) =>
-        calls.SSL_CTX_set_ciphersuites(address, text),
-      );
-    }
+    set(options.cipherSuites ?? CIPHER_SUITES, 'use the cipher suites', (text) =>
+      calls.SSL_CTX_set_ciphersuites(address, text),
+    );
     if (options.groups !== undefined) {
       set(options.groups, 'use the groups', (text) => this.#control(CTRL_GROUPS_LIST, 0, text));
     }

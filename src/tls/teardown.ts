@@ -53,6 +53,8 @@ export function onTransportClose(c: TlsConnection, reason: CloseReason): Action 
     rare.consumer?.end(told.error);
     rare.held.length = 0;
     rare.heldBytes = 0;
+    rare.stalled.length = 0;
+    rare.stalledBytes = 0;
   }
   if ((c.flags & OPENED) !== 0 && layer.onClose !== undefined) {
     return layer.onClose.call(layer.inner, c, told);
@@ -62,11 +64,14 @@ export function onTransportClose(c: TlsConnection, reason: CloseReason): Action 
 /** The transport's reason, unless TLS knows better. */
 function reasonOf(c: TlsConnection, reason: CloseReason): CloseReason {
   const own = c.rare?.reason;
-  const held = c.rare?.heldBytes ?? 0;
+  const held = c.rare === undefined ? 0 : c.rare.heldBytes + c.rare.stalledBytes;
   const unsentBytes = reason.unsentBytes + held;
   if (own !== undefined && reason.code !== 'handler') {
     if (own.error !== undefined) {
       return { code: own.code, error: own.error, unsentBytes };
+    }
+    if (own.code === 'timeout') {
+      return { code: 'timeout', timeout: 'linger', unsentBytes };
     }
     // What the transport saw after our close is what the user needs to know.
     if (reason.code === 'closed' || own.code === 'overflow') {

@@ -23,8 +23,10 @@ import {
   PAUSED,
   PEER_ENDED,
   READ_FULL,
+  STALLED,
   WOKEN,
 } from './connection-flags.js';
+import { divertWrites, type TransportWrite } from './divert-writes.js';
 import type { Handshake } from './handshake.js';
 import type { Layer } from './layer.js';
 import { depthOf, type Limits, limitsOf, poolOf } from './limits.js';
@@ -38,6 +40,7 @@ import { flush, queuedBytes, write, writeLinked, writev } from './write-path.js'
 
 export class TlsConnection implements SecureConnection {
   readonly base: Connection;
+  readonly transportWrite: TransportWrite;
   readonly layer: Layer;
   readonly pipe: Pipe;
   readonly limits: Limits;
@@ -50,14 +53,23 @@ export class TlsConnection implements SecureConnection {
   serverName: string | undefined = undefined;
   reading: ConnectionReader | undefined = undefined;
   rare: Rare | undefined = undefined;
+  /** Where it is in the stream of records: see record-walk.ts. */
+  recordRest = 0;
+  recordsEnded = 0;
+  /** Records without data that were not made up for, in sixteenths. */
+  idleRecords = 0;
   bytesReceived = 0;
   bytesSent = 0;
   /** Whether the transport did not send the last ciphertext at once. */
   wasQueued = false;
   #info: SessionInfo | undefined = undefined;
 
+  /** Takes the transport's `context`, and what is written to it from elsewhere. */
   constructor(base: Connection, layer: Layer) {
+    this.context = base.context;
+    base.context = this;
     this.base = base;
+    this.transportWrite = divertWrites(base);
     this.layer = layer;
     this.pipe = pipeAt(depthOf(base));
     this.limits = limitsOf(base);
@@ -149,7 +161,7 @@ export class TlsConnection implements SecureConnection {
         callback(handedOver);
       }
     };
-    if ((this.flags & (HELD | GONE)) === HELD) {
+    if ((this.flags & GONE) === 0 && (this.flags & (HELD | STALLED)) !== 0) {
       rareOf(this).receipts.push(told);
     } else {
       this.base.receipt(told);
@@ -161,7 +173,7 @@ export class TlsConnection implements SecureConnection {
     if ((this.flags & GONE) !== 0) {
       return Promise.resolve(false);
     }
-    if ((this.flags & HELD) === 0) {
+    if ((this.flags & (HELD | STALLED)) === 0) {
       return this.base.drained();
     }
     this.flags |= BLOCKED;

@@ -72,8 +72,6 @@ export class TlsServer {
 
   accept(base: Connection): TlsConnection {
     const c = new TlsConnection(base, this.layer);
-    c.context = base.context;
-    base.context = c;
     startHandshake(c, this.#queueOf(base.reactor));
     return c;
   }
@@ -185,7 +183,7 @@ export class TlsServer {
 
   /** Before there is anything of OpenSSL's that could send the alert. */
   #refuse(c: TlsConnection, alert: number, error: TlsError): void {
-    c.base.write(new Uint8Array([21, 3, 3, 0, 2, 2, alert]));
+    c.transportWrite.call(c.base, new Uint8Array([21, 3, 3, 0, 2, 2, alert]));
     failHandshake(c, error, true);
   }
 

@@ -22,6 +22,8 @@ import {
   GONE,
   HELD,
   NO_WRITE,
+  OPENED,
+  STALLED,
 } from './connection-flags.js';
 import { failConnection } from './giving-up.js';
 import { clearPause, recall, setPause } from './pause.js';
@@ -33,6 +35,8 @@ import { TlsError } from './tls-error.js';
 /** A record's header, nonce, tag and content type, and how much plaintext it holds at most. */
 const RECORD_OVERHEAD = 32;
 const RECORD_PLAIN_MAX = 16_384;
+/** Of SSL_get_error. */
+const ERROR_WANT_READ = 2;
 
 export function write(c: TlsConnection, bytes: Uint8Array): WriteResult {
   const refusal = refuse(c, bytes.byteLength);
@@ -88,10 +92,10 @@ export function writeLinked(c: TlsConnection, buffer: LinkedBuffer): WriteResult
 
 /** Why a write of so many bytes cannot be taken, if so. One write on an empty queue always is. */
 function refuse(c: TlsConnection, byteLength: number): WriteResult | undefined {
-  if ((c.flags & NO_WRITE) !== 0 || c.ssl === 0) {
+  if ((c.flags & (NO_WRITE | OPENED)) !== OPENED || c.ssl === 0) {
     return 'closed';
   }
-  if ((c.flags & HELD) === 0) {
+  if ((c.flags & (HELD | STALLED)) === 0) {
     if (c.limits.whenFull !== WHEN_FULL_REFUSE) {
       // The transport has a policy of its own for what passes the cap.
       return undefined;
@@ -104,14 +108,18 @@ function refuse(c: TlsConnection, byteLength: number): WriteResult | undefined {
     }
   }
   c.flags |= BLOCKED;
-  watchDrain(c);
+  if ((c.flags & STALLED) === 0) {
+    watchDrain(c);
+  }
   return 'full';
 }
 
-/** What was accepted and is not with the kernel: gathered, held, or in the transport's queue. */
+/** What was accepted and is not with the kernel: gathered, stalled, held, or in the transport's queue. */
 export function queuedBytes(c: TlsConnection): number {
-  const gathered = c.pipe.gathering === c ? c.pipe.gathered : 0;
-  return c.base.queuedBytes + gathered + (c.rare?.heldBytes ?? 0);
+  const { pipe, rare } = c;
+  const gathered = pipe.gathering === c ? pipe.gathered : 0;
+  const waiting = rare === undefined ? 0 : rare.heldBytes + rare.stalledBytes;
+  return c.base.queuedBytes + gathered + waiting;
 }
 
 function queuedOrSent(c: TlsConnection): WriteResult {
@@ -164,12 +172,72 @@ export function flush(c: TlsConnection): void {
   if (c.ssl === 0 || (c.flags & GONE) !== 0) {
     return;
   }
-  if (pipe.calls.SSL_write(c.ssl, pipe.gather.address, n) !== n) {
-    const reason = takeErrors(pipe.calls).at(-1) ?? 'OpenSSL took none of it';
-    failConnection(c, new TlsError('ERR_TLS_PROTOCOL', 'Cannot encrypt', reason));
+  if ((c.flags & STALLED) !== 0 || !encrypt(c, n)) {
+    stall(c, n);
     return;
   }
   sendWritten(c);
+}
+
+/** Encrypts the first `n` gathered bytes; false when OpenSSL wants to read first. */
+function encrypt(c: TlsConnection, n: number): boolean {
+  const { pipe, ssl } = c;
+  const { calls } = pipe;
+  let written = calls.SSL_write(ssl, pipe.gather.address, n);
+  if (written !== n && calls.SSL_get_error(ssl, written) !== ERROR_WANT_READ) {
+    // The error may be somebody else's, left in the thread's queue: once more with an empty one.
+    calls.ERR_clear_error();
+    written = calls.SSL_write(ssl, pipe.gather.address, n);
+  }
+  if (written === n) {
+    return true;
+  }
+  if (calls.SSL_get_error(ssl, written) !== ERROR_WANT_READ) {
+    const reason = takeErrors(pipe.calls).at(-1) ?? 'OpenSSL took none of it';
+    failConnection(c, new TlsError('ERR_TLS_PROTOCOL', 'Cannot encrypt', reason));
+  }
+  return false;
+}
+
+/** Keeps the first `n` gathered bytes until OpenSSL takes them. */
+function stall(c: TlsConnection, n: number): void {
+  if ((c.flags & GONE) !== 0) {
+    return;
+  }
+  const rare = rareOf(c);
+  rare.stalled.push(Buffer.from(c.pipe.gather.bytes.subarray(0, n)));
+  rare.stalledBytes += n;
+  c.wasQueued = true;
+  c.flags |= STALLED | BLOCKED;
+}
+
+/** Something was received: tries again. True if nothing is stalled any more. */
+export function retryStalled(c: TlsConnection): boolean {
+  const { pipe } = c;
+  const rare = rareOf(c);
+  flushGathered(pipe);
+  c.flags &= ~STALLED;
+  rare.stalledBytes = 0;
+  for (const piece of rare.stalled.splice(0)) {
+    pipe.gather.bytes.set(piece);
+    pipe.gathering = c;
+    pipe.gathered = piece.byteLength;
+    flush(c);
+  }
+  if ((c.flags & (STALLED | GONE)) !== 0) {
+    return false;
+  }
+  if ((c.flags & HELD) === 0) {
+    passReceipts(c);
+    watchDrain(c);
+  }
+  return true;
+}
+
+function passReceipts(c: TlsConnection): void {
+  for (const callback of rareOf(c).receipts.splice(0)) {
+    c.base.receipt(callback);
+  }
 }
 
 /** Sends the ciphertext that OpenSSL wrote. */
@@ -184,7 +252,7 @@ export function sendWritten(c: TlsConnection): void {
     return;
   }
   pipe.isSending = true;
-  const result = c.base.write(bytes);
+  const result = c.transportWrite.call(c.base, bytes);
   pipe.isSending = false;
   c.wasQueued = result !== 'sent';
   if (result === 'full') {
@@ -211,7 +279,7 @@ function sendHeld(c: TlsConnection): boolean {
   const rare = rareOf(c);
   while (rare.held.length > 0) {
     const piece = rare.held[0]!;
-    const result = c.base.write(piece);
+    const result = c.transportWrite.call(c.base, piece);
     if (result === 'full') {
       return false;
     }
@@ -228,15 +296,13 @@ function sendHeld(c: TlsConnection): boolean {
   } else if ((c.flags & FIN_WANTED) !== 0) {
     c.base.end();
   }
-  for (const callback of rare.receipts.splice(0)) {
-    c.base.receipt(callback);
-  }
+  passReceipts(c);
   return true;
 }
 
 /** The transport is below its low-water mark. True when the handler is to be told. */
 export function onTransportDrain(c: TlsConnection): boolean {
-  if (!sendHeld(c)) {
+  if (!sendHeld(c) || (c.flags & STALLED) !== 0) {
     return false;
   }
   c.flags &= ~(BLOCKED | DRAIN_DUE);
@@ -252,12 +318,19 @@ function watchDrain(c: TlsConnection): void {
     return;
   }
   c.flags |= DRAIN_WATCHED;
-  void c.base.drained().then((isOpen) => {
+  const onDrained = (isOpen: boolean) => {
     c.flags &= ~DRAIN_WATCHED;
     // Unless the transport's own onDrain was first.
     if (isOpen && (c.flags & BLOCKED) !== 0) {
       c.flags |= DRAIN_DUE;
       recall(c);
     }
-  });
+  };
+  if (c.base.queuedBytes > c.limits.lowWaterMark) {
+    void c.base.drained().then(onDrained);
+  } else {
+    // Too large beside the little that is queued: it can be taken when nothing is.
+    flush(c);
+    c.base.receipt(onDrained);
+  }
 }

@@ -5,7 +5,14 @@ import { it } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
 import { EBADF, ENOENT } from '../../src/base/errno.js';
-import { addressOf, errno, loadLibc, viewMemory } from '../../src/base/ffi.js';
+import {
+  addressOf,
+  declareFunctions,
+  errno,
+  loadLibc,
+  registerCallback,
+  viewMemory,
+} from '../../src/base/ffi.js';
 
 const libc = loadLibc();
 
@@ -69,4 +76,32 @@ it('lengths and addresses above 32 bits arrive whole', () => {
   const address = libc.calloc(1, 2 ** 20);
   assert.ok(Number.isSafeInteger(address) && address > 0);
   libc.free(address);
+});
+
+it('declareFunctions() gives functions of the program, and throws for what is not there', () => {
+  const { strlen } = declareFunctions(null, { strlen: 'size_t strlen(uintptr_t)' });
+  const text = Buffer.from('four\0');
+  assert.equal(strlen(addressOf(text)), 4);
+  assert.throws(() => declareFunctions(null, { none: 'int millrace_no_such_function()' }));
+  assert.throws(() => declareFunctions('/nowhere/library.so', {}));
+});
+
+it('registerCallback() is called from C, as often as C wants', () => {
+  const { qsort } = declareFunctions(null, {
+    qsort: 'void qsort(uintptr_t, size_t, size_t, uintptr_t)',
+  });
+  const words = new Int32Array([5, 1, 4, 2, 3]);
+  let calls = 0;
+  const compare = registerCallback(
+    'int millrace_test_compare(uintptr_t, uintptr_t)',
+    (a: number, b: number) => {
+      calls += 1;
+      const [left] = new Int32Array(viewMemory(a, 4));
+      const [right] = new Int32Array(viewMemory(b, 4));
+      return left - right;
+    },
+  );
+  qsort(addressOf(new Uint8Array(words.buffer)), words.length, 4, compare);
+  assert.deepEqual([...words], [1, 2, 3, 4, 5]);
+  assert.ok(calls >= 4);
 });

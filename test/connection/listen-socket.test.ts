@@ -25,7 +25,7 @@ import {
 import { LinuxKernel } from '../../src/base/linux-kernel.js';
 import { listenOn, systemdDescriptors } from '../../src/connection/listen-socket.js';
 import { MillraceError, type SystemError } from '../../src/errors.js';
-import { RawListener, RawPeer, rawKernel } from '../support/raw-peer.js';
+import { rawKernel, RawListener, RawPeer } from '../support/raw-peer.js';
 
 const OWNER = 7;
 const registry = DescriptorRegistry.create(1_024);

@@ -7,7 +7,6 @@ import fc from 'fast-check';
 
 import { makeId } from '../../src/connection/connection-table.js';
 import { Mailbox } from '../../src/connection/mailbox.js';
-import { discardLetters } from '../../src/engine/inbox.js';
 import {
   ACCEPTED,
   addressFrom,
@@ -17,6 +16,7 @@ import {
   PostOffice,
   WRITE,
 } from '../../src/engine/mail.js';
+import { discardLetters } from '../../src/engine/inbox.js';
 import type { SimKernel } from '../sim/sim-kernel.js';
 import { SimWorld } from '../sim/sim-world.js';
 

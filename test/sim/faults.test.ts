@@ -15,10 +15,10 @@ import {
   EPROTO,
 } from '../../src/base/errno.js';
 import { AF_INET, AF_UNIX, EPOLL_CTL_ADD, EPOLLIN, EPOLLOUT } from '../../src/base/linux.js';
-import { connectPeer } from './connect-peer.js';
 import { FAULT_NAMES, type FaultPlan, type FaultRates } from './faults.js';
 import { Random } from './random.js';
 import { parseUrl } from './sim-address.js';
+import { connectPeer } from './connect-peer.js';
 import type { SimKernel } from './sim-kernel.js';
 import type { SimPeer } from './sim-peer.js';
 import { SimWorld } from './sim-world.js';

@@ -12,7 +12,7 @@ import {
 import * as uring from '../../src/base/uring.js';
 import type { Rig, Script } from './differential-rig.js';
 import type { BufferRig, RingRig } from './ring-rig.js';
-import { collect, noteAtOnce, quiet, RECEIVE_MANY, withRing } from './ring-script.js';
+import { collect, quiet, RECEIVE_MANY, withRing, noteAtOnce } from './ring-script.js';
 import { MSG_DONTWAIT, MSG_WAITALL, writeAddress } from './sim-uring-entry.js';
 
 const RECEIVE_ONE = { opcode: uring.OP_RECV, flags: uring.SQE_BUFFER_SELECT };

@@ -4,7 +4,7 @@ import { AF_INET, AF_UNIX, EPOLLIN, EPOLLOUT, SHUT_WR } from '../../src/base/lin
 import * as uring from '../../src/base/uring.js';
 import type { Rig, Script } from './differential-rig.js';
 import type { RingRig } from './ring-rig.js';
-import { cancelOf, collect, noteAtOnce, quiet, withRing } from './ring-script.js';
+import { cancelOf, collect, quiet, withRing, noteAtOnce } from './ring-script.js';
 
 function polling(rig: Rig, ring: RingRig): void {
   const { client, server } = rig.pair(AF_INET);

@@ -7,11 +7,11 @@ import { COOPERATIVE, type Completion, format, type RingRig } from './ring-rig.j
 import {
   cancelOf,
   collect,
-  noteAtOnce,
-  noteTaken,
   quiet,
   RECEIVE_MANY,
   withRing,
+  noteAtOnce,
+  noteTaken,
 } from './ring-script.js';
 
 function setup(rig: Rig): void {

@@ -9,9 +9,9 @@ import assert from 'node:assert/strict';
 
 import type { Handler, ServeOptions } from '../../src/api.js';
 import type { Address } from '../../src/base/address.js';
+import { MillraceError, SystemError } from '../../src/errors.js';
 import { readSettings } from '../../src/engine/settings.js';
 import { ThreadedServer } from '../../src/engine/threaded-server.js';
-import { MillraceError, SystemError } from '../../src/errors.js';
 import { checkEnds } from './check-ends.js';
 import { Faults } from './faults.js';
 import { Random } from './random.js';

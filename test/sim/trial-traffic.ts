@@ -18,8 +18,8 @@ import { type DriverKind, descriptorsMore } from './trial-driver.js';
 import { isChaos, KINDS, type Kind, makeHandler, SOURCE, sends } from './trial-handlers.js';
 import { checkStream, Ledger, NONCE_BYTES, streamBytes } from './trial-ledger.js';
 import { makeProxy } from './trial-proxy.js';
-import { type TrialOptions, TrialReactors } from './trial-reactors.js';
 import type { TrialResult } from './trial-result.js';
+import { type TrialOptions, TrialReactors } from './trial-reactors.js';
 
 /** Far more than the slowest trial took. */
 const RUDE_STEPS = 4_000;

@@ -4,10 +4,10 @@
  */
 
 import type { SimWorld } from './sim-world.js';
-import { DescriptorTrial } from './trial-descriptors.js';
 import { type DriverKind, driverKind } from './trial-driver.js';
-import { EngineTrial } from './trial-engine.js';
 import type { TrialResult } from './trial-result.js';
+import { DescriptorTrial } from './trial-descriptors.js';
+import { EngineTrial } from './trial-engine.js';
 import { SlotTrial } from './trial-slots.js';
 import { TrafficTrial } from './trial-traffic.js';
 

@@ -210,7 +210,9 @@ export async function run(
   input?: string | Dialogue,
   pattern?: RegExp,
 ): Promise<Ran> {
-  const child = spawn(program, args, { stdio: 'pipe' });
+  // Not under AddressSanitizer, if we are: it is ours that it is to look at.
+  const { LD_PRELOAD: _preload, ...env } = process.env;
+  const child = spawn(program, args, { stdio: 'pipe', env });
   cleanUp(() => child.kill('SIGKILL'));
   const steps = Array.isArray(input) ? [...(input as Dialogue)] : [];
   let output = '';

@@ -122,6 +122,35 @@ describe('writing', () => {
     await awaitCondition(() => connection.bytesReceived === 10, 'reading goes on');
   });
 
+  it('a write that is too large beside a little that is queued waits for the queue to be empty', async () => {
+    let drains = 0;
+    const big = numbered(300_000);
+    const taken: WriteResult[] = [];
+    const { peer, connection } = await pair(
+      {
+        onDrain(subject) {
+          drains += 1;
+          taken.push(subject.write(big));
+        },
+      },
+      { writeQueueMax: 200_000, sendBufferBytes: 4_096 },
+    );
+    peer.socket.pause();
+    // Until the kernel takes no more, and then a little.
+    let sent = 0;
+    while (connection.queuedBytes < 1_000) {
+      connection.write(numbered(500));
+      sent += 500;
+      await rounds(1);
+    }
+    assert.equal(connection.write(big), 'full');
+    await rounds(200);
+    assert.ok(drains <= 1, `${drains} calls although nothing drained`);
+    peer.socket.resume();
+    await awaitCondition(() => taken.some((result) => result !== 'full'), 'room');
+    assert.ok((await peer.read(sent + big.length)).subarray(sent).equals(big));
+  });
+
   it('with the policy close, a peer that does not read is cut off', async () => {
     const { peer, entry, connection } = await pair(
       {},

@@ -6,7 +6,7 @@ import { type AddressInfo, createServer as createNetServer, type Socket } from '
 import { describe, it } from 'node:test';
 import tls from 'node:tls';
 
-import type { Connection, Handler } from '../../src/index.js';
+import { type Connection, type Handler, type Reactor, serve } from '../../src/index.js';
 import {
   type DialTlsOptions,
   dialTls,
@@ -165,6 +165,30 @@ describe('dialTls()', () => {
     const connection = await dial(url, { handler: handler as Handler, context: 'mine' });
     await awaitCondition(() => connection.state === 'closed' && calls.length === 3, 'the close');
     assert.deepEqual(calls, ['open mine', 'data hello', 'close closed']);
+  });
+
+  it('an onOpen that throws costs the connection, which the dial gives nevertheless', async () => {
+    const { url } = await nodeServer();
+    let reason: string | undefined;
+    const handler: Handler = {
+      onOpen() {
+        throw new Error('not this one');
+      },
+      onClose(_connection, { code }) {
+        reason = code;
+      },
+    };
+    const reactor = await new Promise<Reactor>((resolve) => {
+      void serve({
+        listen: 'tcp://127.0.0.1:0',
+        handler: { onBoot: resolve },
+        onWarning: () => {},
+      }).then((host) => cleanUp(() => host.close({ deadlineMs: 0 })));
+    });
+    const connection = await dial(url, { handler, reactor });
+    await awaitCondition(() => reason !== undefined, 'the close');
+    assert.equal(reason, 'handler');
+    assert.equal(connection.write('x'), 'closed');
   });
 
   it('resumes an exported session, of either version, unless it was never verified', async () => {

@@ -100,3 +100,30 @@ it('certificates are replaced on all reactors under load, and nobody notices', a
   assert.equal(await sum(server, 'handshakesFailed'), 0);
   assert.equal(await sum(server, 'protocolErrors'), 0);
 });
+
+it('what is written by id, from wherever, is encrypted as all else', async () => {
+  const { server, port } = await start(TicketKeys.create());
+  const peers: NodeClient[] = [];
+  for (let i = 0; i < REACTORS; i += 1) {
+    const peer = await NodeClient.connect(port, trusting);
+    await peer.read(1);
+    peers.push(peer);
+  }
+  const ids = ((await server.executeAll('ids')) as number[][]).flat();
+  assert.equal(ids.length, REACTORS);
+  for (const id of ids) {
+    assert.equal(server.write(id, Buffer.from('from the main thread ')), 'queued');
+  }
+  const results = (await server.execute(0, 'writeAll', ids)) as string[];
+  assert.ok(results.every((result) => result === 'queued' || result === 'sent'));
+  await server.executeAll('writeFound');
+  const text = 'from the main thread from reactor 0 1234';
+  for (const peer of peers) {
+    const received = (await peer.read(text.length)).toString();
+    // The order of different senders is nobody's promise.
+    for (const part of ['from the main thread ', 'from reactor 0 ', '1234']) {
+      assert.ok(received.includes(part), received);
+    }
+    await peer.assertEchoes();
+  }
+});

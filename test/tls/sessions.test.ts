@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { describe, it } from 'node:test';
 
 import { TicketKeys } from '../../src/tls/index.js';
-import { rounds } from '../support/await-condition.js';
+import { awaitCondition, rounds } from '../support/await-condition.js';
 import { TestCertificates } from '../support/test-certificates.js';
 import { checkLeaks, ECHO, NodeClient, startTls } from '../support/tls-rig.js';
 
@@ -62,6 +62,23 @@ describe('sessions', () => {
     keys.rotate();
     assert.equal(await isResumed(rig.port, old), false);
     assert.equal(await isResumed(rig.port, renewed), true);
+  });
+
+  it('a reload in the midst of a handshake with an old ticket harms nobody', async () => {
+    const keys = TicketKeys.create({ rotateAfterMs: 0 });
+    const rig = await startTls(certificates, ECHO, { tickets: keys });
+    const session = await sessionOf(rig.port, 'TLSv1.3');
+    keys.rotate();
+    const { server } = certificates;
+    const { handshakesStarted } = rig.handler.tlsStats;
+    const peer = NodeClient.start(rig.port, { ...trusting, session });
+    await awaitCondition(() => rig.handler.tlsStats.handshakesStarted > handshakesStarted, 'it');
+    for (let i = 0; i < 20; i += 1) {
+      rig.handler.reload({ cert: server.cert, key: server.key });
+      await rounds(1);
+    }
+    await peer.assertEchoes();
+    assert.equal(peer.socket.isSessionReused(), true);
   });
 
   it('there are none without tickets', async () => {
