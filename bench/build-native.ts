@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { NATIVE_BUILD_DIRECTORY, NATIVE_SOURCE_DIRECTORY } from './paths.js';
 
-export const PROGRAMS = ['echo-load', 'echo-reference', 'idle-clients'] as const;
+export const PROGRAMS = ['byte-sink', 'echo-load', 'echo-reference', 'idle-clients'] as const;
 
 export type Program = (typeof PROGRAMS)[number];
 
