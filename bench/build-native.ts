@@ -7,7 +7,13 @@ import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { NATIVE_BUILD_DIRECTORY, NATIVE_SOURCE_DIRECTORY } from './paths.js';
 
-export const PROGRAMS = ['echo-load', 'echo-reference', 'idle-clients', 'websocket-load'] as const;
+export const PROGRAMS = [
+  'byte-sink',
+  'echo-load',
+  'echo-reference',
+  'idle-clients',
+  'websocket-load',
+] as const;
 
 /** With tls-load, which needs OpenSSL's headers and is compiled only when it is asked for. */
 export type Program = (typeof PROGRAMS)[number] | 'tls-load';

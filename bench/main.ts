@@ -17,6 +17,7 @@ import { runMillionBenchmark } from './million.js';
 import { type Options, parseOptions, USAGE } from './options.js';
 import { runPlots } from './plot.js';
 import { printIdle, printSummaries, type Summary, summarize, writeResults } from './report.js';
+import { runRingsBenchmark } from './rings.js';
 import type { ServerCommand } from './server-process.js';
 import { runTimersBenchmark } from './timers.js';
 import { runWebSocketBenchmark } from './websocket-codec.js';
@@ -135,6 +136,8 @@ async function runOther(name: string | undefined): Promise<number | undefined> {
       return 0;
     case 'tls':
       return runTlsBenchmark(argv);
+    case 'rings':
+      return runRingsBenchmark(argv);
     case 'plot':
       runPlots(argv);
       return 0;

@@ -48,6 +48,7 @@ export const USAGE = `usage: npm run bench -- [echo|stream|idle|clients8k|all] [
        npm run bench -- plot
        npm run bench -- million --help
        npm run bench -- tls [--rounds N] [--slice SECONDS] …
+       npm run bench -- rings --help
   --connections LIST   connection counts (echo 100,1000,10000; stream 10,100; idle 19000;
                        clients8k 8192); with all: those of echo
   --bytes N            bytes of a message of echo and idle (512), or of clients8k (1024)
