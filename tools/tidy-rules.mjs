@@ -165,7 +165,7 @@ export const RULES = {
     'src/engine/worker-main.ts': 'test/e2e/reactor-death.test.ts',
     'src/base/openssl-prototypes.ts': 'test/base/openssl.test.ts',
     'src/tls/certificates.ts': 'test/tls/secure-context.test.ts',
-    'src/tls/chunk-queue.ts': 'test/tls/connection-reads.test.ts',
+    'src/connection/chunk-queue.ts': 'test/connection/chunk-iterator.test.ts',
     'src/tls/closing.ts': 'test/tls/tls-connection.test.ts',
     'src/tls/connection-flags.ts': 'test/tls/tls-connection.test.ts',
     'src/tls/divert-writes.ts': 'test/tls/reactors.test.ts',

@@ -2,7 +2,7 @@
 
 import type { CloseReason } from '../api.js';
 import type { ConnectionWriter } from '../connection/stream.js';
-import type { ChunkQueue } from './chunk-queue.js';
+import type { ChunkQueue } from '../connection/chunk-queue.js';
 import type { TlsConnection } from './tls-connection.js';
 
 export interface Rare {

@@ -8,7 +8,7 @@ import type { Connection, ConnectionState, Reactor, SocketOptions, WriteResult }
 import type { BlockPool } from '../connection/block-pool.js';
 import { ConnectionReader, ConnectionWriter } from '../connection/stream.js';
 import type { Reader, Writer } from '../streams.js';
-import { ChunkQueue } from './chunk-queue.js';
+import { ChunkQueue } from '../connection/chunk-queue.js';
 import { closeAs, end } from './closing.js';
 import {
   BLOCKED,

@@ -48,6 +48,21 @@ describe('iteration', () => {
     assert.deepEqual(events, ['open', 'end', 'close ended']);
   });
 
+  it('leaves a pause of the user’s as it is', async () => {
+    const { peer, connection } = await open();
+    const iterator = connection[Symbol.asyncIterator]();
+    peer.send('before');
+    await awaitCondition(() => connection.bytesReceived === 6, 'the bytes');
+    connection.pause();
+    assert.equal((await iterator.next()).value?.toString(), 'before');
+    assert.equal(connection.isPaused, true);
+    connection.resume();
+    peer.send('after');
+    assert.equal((await iterator.next()).value?.toString(), 'after');
+    await iterator.return?.();
+    peer.close();
+  });
+
   it('slows the peer down, and loses nothing', async () => {
     const marks = { highWaterMark: 20_000, lowWaterMark: 5_000, receiveBufferBytes: 8_192 };
     const { peer, connection } = await open({}, { ...marks, receiveBytes: 4_096 });

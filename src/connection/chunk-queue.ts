@@ -1,6 +1,6 @@
 /**
- * `for await (const chunk of connection)` over plaintext: copies that the consumer owns. Reading pauses while more than
- * a high-water mark of bytes wait to be taken.
+ * What `for await (const chunk of connection)` takes its chunks from: copies that the consumer owns. Reading pauses
+ * while more than a high-water mark of bytes wait to be taken, so a slow consumer slows the peer down.
  */
 
 import type { Connection } from '../api.js';
@@ -18,6 +18,8 @@ export class ChunkQueue implements AsyncIterableIterator<Buffer> {
   readonly #chunks: Buffer[] = [];
   readonly #waiters: Waiter[] = [];
   #waitingBytes = 0;
+  /** We have paused reading: a pause of the user's own is not ours to end. */
+  #isPausing = false;
   #isEnded = false;
   #error: Error | undefined;
 
@@ -35,7 +37,8 @@ export class ChunkQueue implements AsyncIterableIterator<Buffer> {
     }
     this.#chunks.push(chunk);
     this.#waitingBytes += chunk.byteLength;
-    if (this.#waitingBytes > this.#highWaterMark) {
+    if (this.#waitingBytes > this.#highWaterMark && !this.#connection.isPaused) {
+      this.#isPausing = true;
       this.#connection.pause();
     }
   }
@@ -55,7 +58,8 @@ export class ChunkQueue implements AsyncIterableIterator<Buffer> {
     const chunk = this.#chunks.shift();
     if (chunk !== undefined) {
       this.#waitingBytes -= chunk.byteLength;
-      if (this.#waitingBytes <= this.#lowWaterMark) {
+      if (this.#isPausing && this.#waitingBytes <= this.#lowWaterMark) {
+        this.#isPausing = false;
         this.#connection.resume();
       }
       return Promise.resolve({ done: false, value: chunk });
