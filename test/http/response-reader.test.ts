@@ -303,6 +303,8 @@ describe('against llhttp', () => {
       fc.property(mutated(), fc.array(fc.nat(), { maxLength: 4 }), ([method, bytes], places) => {
         // It is not told of the method, but for HEAD.
         fc.pre(method !== 'CONNECT');
+        // There, an interim response of HTTP/1.0 ends the connection, and what follows is dropped.
+        fc.pre(!/HTTP\/1\.0 1/.test(bytes.toString('latin1')));
         const cuts = places.map((place) => place % (bytes.byteLength + 1)).sort((a, b) => a - b);
         agreed += compare(bytes, method, cuts) ? 1 : 0;
       }),
