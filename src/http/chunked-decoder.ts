@@ -17,7 +17,7 @@ import {
 } from './field-block.js';
 import { CR, FIELD_VALUE, HEX, LF, TOKEN } from './grammar.js';
 import type { Limits } from './limits.js';
-import type { RejectCode } from './rejects.js';
+import type { ChunkRejectCode } from './rejects.js';
 
 /** Outcomes of `next`. */
 export const CHUNK_MORE = 0;
@@ -45,6 +45,15 @@ const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const NO_BYTES = Buffer.alloc(0);
 
+export type ChunkLimits = Pick<
+  Limits,
+  | 'bodyBytesMax'
+  | 'chunkExtensionBytesMax'
+  | 'chunkExtensionsBytesMax'
+  | 'trailerBytesMax'
+  | 'trailersMax'
+>;
+
 export class ChunkedDecoder {
   /** After CHUNK_DATA: a piece of the body. */
   dataStart = 0;
@@ -52,7 +61,7 @@ export class ChunkedDecoder {
   /** Bytes of the body so far. */
   bodyBytes = 0;
   /** After CHUNK_REJECTED. */
-  reject: RejectCode = 'chunk';
+  reject: ChunkRejectCode = 'chunk';
   /** The trailer section, once there was one; on bytes of its own. */
   readonly trailers = new FieldBlock(NO_BYTES);
   /** Where to go on in the bytes that were given last. */
@@ -64,9 +73,9 @@ export class ChunkedDecoder {
   #extensionsBytes = 0;
   #nameBytes = 0;
   #trailerLength = 0;
-  readonly #limits: Limits;
+  readonly #limits: ChunkLimits;
 
-  constructor(limits: Limits) {
+  constructor(limits: ChunkLimits) {
     this.#limits = limits;
   }
 
@@ -115,7 +124,7 @@ export class ChunkedDecoder {
   }
 
   /** One byte that is not of the body. */
-  #takeFraming(byte: number): RejectCode | undefined {
+  #takeFraming(byte: number): ChunkRejectCode | undefined {
     switch (this.#state) {
       case SIZE:
         return this.#takeSize(byte);
@@ -135,7 +144,7 @@ export class ChunkedDecoder {
     }
   }
 
-  #takeSize(byte: number): RejectCode | undefined {
+  #takeSize(byte: number): ChunkRejectCode | undefined {
     const digit = HEX[byte];
     if (digit < 16) {
       this.#digits += 1;
@@ -154,13 +163,13 @@ export class ChunkedDecoder {
     return byte === CR ? undefined : 'chunk';
   }
 
-  #beginExtension(): RejectCode | undefined {
+  #beginExtension(): ChunkRejectCode | undefined {
     this.#state = EXTENSION_NAME;
     this.#nameBytes = 0;
     return this.#countExtension();
   }
 
-  #countExtension(): RejectCode | undefined {
+  #countExtension(): ChunkRejectCode | undefined {
     this.#extensionBytes += 1;
     this.#extensionsBytes += 1;
     return this.#extensionBytes > this.#limits.chunkExtensionBytesMax ||
@@ -169,7 +178,7 @@ export class ChunkedDecoder {
       : undefined;
   }
 
-  #takeExtension(byte: number): RejectCode | undefined {
+  #takeExtension(byte: number): ChunkRejectCode | undefined {
     const isToken = TOKEN[byte] === 1;
     switch (this.#state) {
       case EXTENSION_NAME:
@@ -215,7 +224,7 @@ export class ChunkedDecoder {
     return this.#countExtension();
   }
 
-  #endExtension(byte: number): RejectCode | undefined {
+  #endExtension(byte: number): ChunkRejectCode | undefined {
     if (byte === SEMICOLON) {
       return this.#beginExtension();
     }
@@ -223,7 +232,7 @@ export class ChunkedDecoder {
     return byte === CR ? undefined : 'chunk';
   }
 
-  #beginChunk(): RejectCode | undefined {
+  #beginChunk(): ChunkRejectCode | undefined {
     if (this.#size === 0) {
       this.#state = TRAILER;
       return undefined;

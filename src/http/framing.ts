@@ -6,17 +6,22 @@
  * ones), a length beside a coding, any coding but `chunked` alone, chunked in HTTP/1.0.
  */
 
-import { equalsIgnoringCase, equalsText, HOST, LOWER, latin1, SP, TAB, TOKEN } from './grammar.js';
+import {
+  OPTION_CLOSE,
+  OPTION_KEEP_ALIVE,
+  OPTION_UPGRADE,
+  readCoding,
+  readConnectionOptions,
+  readLength,
+} from './framing-fields.js';
+import { equalsIgnoringCase, equalsText, HOST, LOWER, latin1 } from './grammar.js';
 import type { Limits } from './limits.js';
 import type { RejectCode } from './rejects.js';
 import type { RequestHead } from './request-head.js';
 
 const ZERO = 0x30;
 const NINE = 0x39;
-const COMMA = 0x2c;
 const AT_LENGTH_CHUNKED = -1;
-/** Decimal digits of Number.MAX_SAFE_INTEGER. */
-const LENGTH_DIGITS_MAX = 16;
 /** Of expect, upgrade, connection, content-length and transfer-encoding. */
 const SPECIAL_LENGTHS = new Uint8Array(18);
 for (const length of [6, 7, 10, 14, 17]) {
@@ -34,9 +39,7 @@ export class Framing {
   #hosts = 0;
   #lengths = 0;
   #codings = 0;
-  #closes = false;
-  #keeps = false;
-  #upgradeOption = false;
+  #options = 0;
   #upgradeField = false;
 
   get isChunked(): boolean {
@@ -55,9 +58,7 @@ export class Framing {
     this.#hosts = 0;
     this.#lengths = 0;
     this.#codings = 0;
-    this.#closes = false;
-    this.#keeps = false;
-    this.#upgradeOption = false;
+    this.#options = 0;
     this.#upgradeField = false;
     const { count } = head;
     let host = -1;
@@ -84,13 +85,14 @@ export class Framing {
     const from = head.valueStart(i);
     const to = head.valueEnd(i);
     if (head.isNamed(i, 'connection')) {
-      this.#readConnection(bytes, from, to);
+      this.#options |= readConnectionOptions(bytes, from, to);
     } else if (head.isNamed(i, 'content-length')) {
       this.#lengths += 1;
-      return hasTabAfter(bytes, to) ? 'content-length' : this.#readLength(bytes, from, to);
+      this.contentLength = readLength(bytes, from, to);
+      return this.contentLength < 0 ? 'content-length' : undefined;
     } else if (head.isNamed(i, 'transfer-encoding')) {
       this.#codings += 1;
-      return hasTabAfter(bytes, to) ? 'transfer-encoding' : readCoding(bytes, from, to);
+      return readCoding(bytes, from, to);
     } else if (head.isNamed(i, 'expect')) {
       if (head.minorVersion === 1) {
         if (!equalsIgnoringCase(bytes, from, to, '100-continue')) {
@@ -101,52 +103,6 @@ export class Framing {
     } else if (head.isNamed(i, 'upgrade')) {
       this.#upgradeField = true;
     }
-    return undefined;
-  }
-
-  #readConnection(bytes: Uint8Array, from: number, to: number): void {
-    let start = from;
-    while (start < to) {
-      let end = start;
-      while (end < to && bytes[end] !== COMMA) {
-        end += 1;
-      }
-      let first = start;
-      let last = end;
-      while (first < last && isSpace(bytes[first])) {
-        first += 1;
-      }
-      while (last > first && isSpace(bytes[last - 1])) {
-        last -= 1;
-      }
-      if (equalsIgnoringCase(bytes, first, last, 'close')) {
-        this.#closes = true;
-      } else if (equalsIgnoringCase(bytes, first, last, 'keep-alive')) {
-        this.#keeps = true;
-      } else if (equalsIgnoringCase(bytes, first, last, 'upgrade')) {
-        this.#upgradeOption = true;
-      }
-      start = end + 1;
-    }
-  }
-
-  /** 1*DIGIT without leading zeros, below 2^53. */
-  #readLength(bytes: Uint8Array, from: number, to: number): RejectCode | undefined {
-    const digits = to - from;
-    if (digits === 0 || digits > LENGTH_DIGITS_MAX || (bytes[from] === ZERO && digits > 1)) {
-      return 'content-length';
-    }
-    let length = 0;
-    for (let i = from; i < to; i += 1) {
-      if (bytes[i] < ZERO || bytes[i] > NINE) {
-        return 'content-length';
-      }
-      length = length * 10 + (bytes[i] - ZERO);
-    }
-    if (length > Number.MAX_SAFE_INTEGER) {
-      return 'content-length';
-    }
-    this.contentLength = length;
     return undefined;
   }
 
@@ -179,44 +135,18 @@ export class Framing {
     } else if (this.contentLength > limits.bodyBytesMax) {
       return 'body-length';
     }
-    this.keepsAlive = !this.#closes && (head.minorVersion === 1 || this.#keeps);
+    const options = this.#options;
+    this.keepsAlive =
+      (options & OPTION_CLOSE) === 0 &&
+      (head.minorVersion === 1 || (options & OPTION_KEEP_ALIVE) !== 0);
     this.expectsContinue &&= this.contentLength !== 0;
     this.wantsUpgrade =
-      this.#upgradeOption &&
+      (options & OPTION_UPGRADE) !== 0 &&
       this.#upgradeField &&
       head.minorVersion === 1 &&
       this.contentLength === 0;
     return undefined;
   }
-}
-
-/** A tab after a value is white space as a space is, but not to every server: not where it is about framing. */
-function hasTabAfter(bytes: Uint8Array, to: number): boolean {
-  let i = to;
-  while (bytes[i] === SP) {
-    i += 1;
-  }
-  return bytes[i] === TAB;
-}
-
-function isSpace(byte: number): boolean {
-  return byte === 0x20 || byte === TAB;
-}
-
-/** `chunked` alone is right; another coding is one that we do not have; everything else is no list of codings. */
-function readCoding(bytes: Uint8Array, from: number, to: number): RejectCode | undefined {
-  if (equalsIgnoringCase(bytes, from, to, 'chunked')) {
-    return undefined;
-  }
-  if (from === to || equalsIgnoringCase(bytes, from, to, 'identity')) {
-    return 'transfer-encoding';
-  }
-  for (let i = from; i < to; i += 1) {
-    if (TOKEN[bytes[i]] === 0) {
-      return 'transfer-encoding';
-    }
-  }
-  return 'transfer-coding';
 }
 
 /** `uri-host [ ":" port ]` (RFC 9110 7.2); empty when the target has no authority. */

@@ -1,8 +1,17 @@
-/** HTTP/1.1 servers, `millrace/http`. Everything public of it is named here. */
+/** HTTP/1.1 servers and clients, `millrace/http`. Everything public of it is named here. */
 
 export type { Coding } from './accept-encoding.js';
 export type { BodyInput } from './body-input.js';
 export { closeHttp, drainOnClose } from './close-http.js';
+export {
+  HttpClientError,
+  type HttpClientErrorCode,
+  type HttpClientTimeout,
+} from './client-error.js';
+export type { HttpClientLimits, HttpClientTimeouts } from './client-limits.js';
+export type { BodyStream, HttpClientRequestOptions } from './client-request.js';
+export type { HttpClientResponse } from './client-response.js';
+export type { HttpClientStats } from './client-stats.js';
 export { CODINGS, type CompressionOptions, sendCompressed } from './compression.js';
 export {
   EventStream,
@@ -10,6 +19,12 @@ export {
   encodeEvent,
   type ServerEvent,
 } from './event-stream.js';
+export {
+  HttpClient,
+  type HttpClientOptions,
+  type HttpDialer,
+  type HttpTlsDialer,
+} from './http-client.js';
 export { formatHttpDate, parseHttpDate } from './http-date.js';
 export {
   DRAIN_TASK,
@@ -25,6 +40,7 @@ export type { RejectCode } from './rejects.js';
 export type { HttpRequest } from './request.js';
 export type { BodySink } from './request-body.js';
 export type { HttpResponse } from './response.js';
+export type { ResponseRejectCode } from './response-rejects.js';
 export {
   type FieldsInput,
   type FieldValueInput,

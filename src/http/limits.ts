@@ -69,21 +69,29 @@ export const LIMIT_DEFAULTS: Limits = {
 /** Limits for which 0 means none. */
 const MAY_BE_ZERO: readonly (keyof Limits)[] = ['rateMin', 'requestsMax', 'drainBytesMax'];
 
-/** Fills in the defaults; throws RangeError for what is no count. */
 export function readLimits(options: HttpLimits): Limits {
-  const limits = { ...LIMIT_DEFAULTS };
-  for (const name of Object.keys(LIMIT_DEFAULTS) as (keyof Limits)[]) {
+  return readCounts(LIMIT_DEFAULTS, MAY_BE_ZERO, options);
+}
+
+/** Fills in the defaults; throws RangeError for what is no count. */
+export function readCounts<Counts extends { readonly [name in keyof Counts]: number }>(
+  defaults: Counts,
+  mayBeZero: readonly (keyof Counts)[],
+  options: { readonly [name in keyof Counts]?: number | undefined },
+): Counts {
+  const counts = { ...defaults };
+  for (const name of Object.keys(defaults) as (keyof Counts)[]) {
     const value = options[name];
     if (value === undefined) {
       continue;
     }
-    const least = MAY_BE_ZERO.includes(name) ? 0 : 1;
+    const least = mayBeZero.includes(name) ? 0 : 1;
     if (!Number.isSafeInteger(value) || value < least) {
       throw new RangeError(
-        `Expected ${name} to be an integer of at least ${least}, got ${String(value)}`,
+        `Expected ${String(name)} to be an integer of at least ${least}, got ${String(value)}`,
       );
     }
-    limits[name] = value;
+    counts[name] = value as Counts[keyof Counts];
   }
-  return limits;
+  return counts;
 }

@@ -39,3 +39,9 @@ export const REJECT_STATUS = {
 } as const;
 
 export const REJECT_CODES = Object.keys(REJECT_STATUS) as readonly RejectCode[];
+
+/** What can be wrong with a chunked body, of requests and responses alike. */
+export type ChunkRejectCode = Extract<
+  RejectCode,
+  'chunk' | 'chunk-extension' | 'body-length' | 'trailer' | 'trailer-length' | 'trailer-count'
+>;

@@ -1,12 +1,11 @@
 /**
- * The ways to read a request's body: a sink that gets each piece, the whole of it, or an iterator. Made only for
- * requests whose body somebody asks for. Nothing is kept here but what the consumer has asked for.
+ * The ways to read the body of a request, or of a client's response: a sink that gets each piece, the whole of it, or
+ * an iterator. Made only for messages whose body somebody asks for. Nothing is kept here but what the consumer has
+ * asked for.
  */
 
 import { MillraceError } from '../errors.js';
 import { BODY_DISCARDED, BODY_DONE, BODY_FLOWING, BODY_WAITING } from './body-state.js';
-import type { Exchange } from './exchange.js';
-import type { HttpRequest } from './request.js';
 
 export const GONE_CODE = 'ERR_HTTP_GONE';
 export const BODY_LENGTH_CODE = 'ERR_HTTP_BODY_LENGTH';
@@ -21,12 +20,27 @@ export interface BodySink {
   onError?(error: Error): void;
 }
 
-export class RequestBody {
-  readonly #request: HttpRequest;
-  readonly #http: Exchange;
+/** The message that a body is of. */
+export interface BodyOwner {
+  /** One of BODY_…. */
+  bodyState: number;
+  readonly contentLength: number | undefined;
+  pause(): void;
+  resume(): void;
+  discard(): void;
+}
+
+/** Where it comes from. */
+export interface BodyOrigin<Owner> {
+  startBody(owner: Owner): void;
+}
+
+export class RequestBody<Owner extends BodyOwner> {
+  readonly #request: Owner;
+  readonly #http: BodyOrigin<Owner>;
   #sink: BodySink | undefined;
 
-  constructor(request: HttpRequest, http: Exchange) {
+  constructor(request: Owner, http: BodyOrigin<Owner>) {
     this.#request = request;
     this.#http = http;
   }
@@ -37,7 +51,7 @@ export class RequestBody {
     }
     const request = this.#request;
     if (this.#sink !== undefined) {
-      throw new Error('The body of a request can be read only once');
+      throw new Error('The body can be read only once');
     }
     this.#sink = sink;
     if (request.bodyState === BODY_WAITING) {
@@ -75,9 +89,9 @@ export class RequestBody {
         onData: (bytes) => {
           length += bytes.byteLength;
           if (length > max) {
-            this.#request.discard();
             pieces.length = 0;
             reject(tooLarge(max));
+            this.#request.discard();
           } else {
             pieces.push(Buffer.from(bytes));
           }
@@ -95,15 +109,15 @@ export class RequestBody {
 
 /** Pauses the peer while a piece waits for the consumer. */
 class BodyIterator implements AsyncIterableIterator<Buffer> {
-  readonly #request: HttpRequest;
-  readonly #body: RequestBody;
+  readonly #request: BodyOwner;
+  readonly #body: Pick<RequestBody<BodyOwner>, 'receive'>;
   readonly #pieces: Buffer[] = [];
   #waiting: { resolve(result: IteratorResult<Buffer>): void; reject(error: Error): void }[] = [];
   #isStarted = false;
   #isEnded = false;
   #error: Error | undefined;
 
-  constructor(request: HttpRequest, body: RequestBody) {
+  constructor(request: BodyOwner, body: Pick<RequestBody<BodyOwner>, 'receive'>) {
     this.#request = request;
     this.#body = body;
   }
@@ -165,6 +179,9 @@ class BodyIterator implements AsyncIterableIterator<Buffer> {
         }
       },
       onError: (error) => {
+        if (this.#isEnded) {
+          return;
+        }
         const waiters = this.#waiting.splice(0);
         if (waiters.length === 0) {
           this.#error = error;
@@ -181,7 +198,7 @@ class BodyIterator implements AsyncIterableIterator<Buffer> {
 
 /** The client went before the body was complete, or the body is no longer read. */
 export function gone(): MillraceError {
-  return new MillraceError(GONE_CODE, 'The rest of the request will not come');
+  return new MillraceError(GONE_CODE, 'The rest of the body will not come');
 }
 
 function tooLarge(max: number): MillraceError {

@@ -38,7 +38,7 @@ export class HttpRequest {
   context: unknown = undefined;
   /** Internal: one of BODY_…. */
   bodyState: number = BODY_WAITING;
-  #body: RequestBody | undefined;
+  #body: RequestBody<HttpRequest> | undefined;
   #target: string | undefined;
   #trailers: ReadonlyMap<string, string> = NO_FIELDS;
 
@@ -194,7 +194,7 @@ export class HttpRequest {
     return this.#bodyOf().iterate();
   }
 
-  #bodyOf(): RequestBody {
+  #bodyOf(): RequestBody<HttpRequest> {
     this.#body ??= new RequestBody(this, this.#http);
     return this.#body;
   }

@@ -1,4 +1,4 @@
-/** What a request's trailer section may tell a handler (RFC 9110 6.5.1). */
+/** What a trailer section may tell those who read the message (RFC 9110 6.5.1). */
 
 import type { FieldBlock } from './field-block.js';
 
@@ -40,6 +40,11 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
   'x-forwarded-host',
   'x-forwarded-proto',
 ]);
+
+/** Whether a field, by its name in lower case, may be in a trailer section. */
+export function isTrailer(name: string): boolean {
+  return !FORBIDDEN.has(name);
+}
 
 /** By name in lower case. */
 export function trailersOf(fields: FieldBlock | undefined): ReadonlyMap<string, string> {

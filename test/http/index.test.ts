@@ -27,6 +27,8 @@ describe('millrace/http', () => {
       'CODINGS',
       'DRAIN_TASK',
       'EventStream',
+      'HttpClient',
+      'HttpClientError',
       'Router',
       'closeHttp',
       'drainOnClose',

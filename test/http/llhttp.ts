@@ -1,6 +1,6 @@
 /**
  * llhttp, Node's HTTP parser, as WebAssembly: the build inside of the npm package undici, driven as a parser of
- * requests. It gives the same log as event-log.ts, so that the two can be compared line by line.
+ * requests or of responses. It gives the same log as event-log.ts, so that the two can be compared line by line.
  */
 
 import { createRequire } from 'node:module';
@@ -28,6 +28,7 @@ interface WebAssemblyLike {
 }
 
 const REQUEST = 1;
+const RESPONSE = 2;
 /** HPE_PAUSED_UPGRADE: what follows an upgrade belongs to another protocol. */
 const PAUSED_UPGRADE = 22;
 
@@ -65,6 +66,14 @@ class Log {
     this.isInTrailers = true;
   }
 
+  endResponseHead(status: number, minor: number): void {
+    this.endField();
+    this.lines.push(`${status} 1.${minor}`);
+    this.lines.push(...joined(this.fields, '  '));
+    this.fields = [];
+    this.isInTrailers = true;
+  }
+
   endBody(): void {
     if (this.body !== '') {
       this.lines.push(`body ${quote(this.body)}`);
@@ -92,6 +101,9 @@ function joined(fields: readonly [string, string][], prefix: string): string[] {
 
 let exported: Llhttp | undefined;
 let log = new Log();
+let type = REQUEST;
+/** The response is to a HEAD. */
+let isHead = false;
 
 function load(): Llhttp {
   if (exported !== undefined) {
@@ -125,7 +137,13 @@ function load(): Llhttp {
       log.value += text(at, n);
       return 0;
     },
-    wasm_on_headers_complete: (parser: number) => {
+    wasm_on_headers_complete: (parser: number, status: number) => {
+      if (type === RESPONSE) {
+        log.endResponseHead(status, exported!.llhttp_get_http_minor(parser));
+        log.hasValue = false;
+        // That these have no body is for its embedder to say.
+        return isHead || status === 304 ? 1 : 0;
+      }
       const name = exported!.llhttp_method_name(exported!.llhttp_get_method(parser));
       log.endHead(cString(name), exported!.llhttp_get_http_minor(parser));
       log.hasValue = false;
@@ -149,11 +167,26 @@ function cString(address: number): string {
   return bytes.toString('latin1', address, bytes.indexOf(0, address));
 }
 
+/** Its log of responses to a method. What ends with the connection has no `end`. */
+export function llhttpResponseLog(
+  bytes: Buffer,
+  method: string,
+  cuts: readonly number[] = [],
+): string[] {
+  type = RESPONSE;
+  isHead = method === 'HEAD';
+  try {
+    return llhttpLog(bytes, cuts);
+  } finally {
+    type = REQUEST;
+  }
+}
+
 /** The log of llhttp, fed in pieces that end at the given cuts. */
 export function llhttpLog(bytes: Buffer, cuts: readonly number[] = []): string[] {
   const llhttp = load();
   log = new Log();
-  const parser = llhttp.llhttp_alloc(REQUEST);
+  const parser = llhttp.llhttp_alloc(type);
   let from = 0;
   try {
     for (const cut of [...cuts, bytes.byteLength]) {

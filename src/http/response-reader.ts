@@ -1,0 +1,267 @@
+/**
+ * Responses out of bytes, without I/O: heads, pieces of bodies, ends, and the reject after which nothing more is read.
+ * The client drives it with what it received; the tests with cases, cut at every byte.
+ *
+ *     IDLE ──begin──> (INTERIM* ──> HEAD) ──> DATA* ──> END: IDLE        any ──> REJECTED, for good
+ *
+ * A reader that was not told of a request expects nothing: bytes are then a reject (`surplus`), so that what follows a
+ * response never becomes the next one. Nothing is copied but a head that is not there as a whole. Positions are those
+ * in the bytes of the last `next`.
+ */
+
+import {
+  CHUNK_DATA,
+  CHUNK_END,
+  CHUNK_MORE,
+  ChunkedDecoder,
+  type ChunkLimits,
+} from './chunked-decoder.js';
+import type { FieldBlock } from './field-block.js';
+import { HEAD_MORE, HEAD_REJECTED } from './request-head.js';
+import { READ_DATA, READ_END, READ_HEAD, READ_MORE, READ_REJECTED } from './request-reader.js';
+import {
+  BODY_CHUNKED,
+  BODY_NONE,
+  BODY_OF_LENGTH,
+  BODY_TUNNEL,
+  ResponseFraming,
+} from './response-framing.js';
+import { type HeadLimits, ResponseHead } from './response-head.js';
+import type { ResponseRejectCode } from './response-rejects.js';
+
+/** An event beside those of requests: an interim response (1xx) is there, see `head`. The final one is to come. */
+export const READ_INTERIM = 5;
+
+/** Of reading one response. */
+export interface ResponseLimits extends HeadLimits, ChunkLimits {
+  /** Interim responses before a final one. */
+  readonly interimMax: number;
+}
+
+const IDLE = 0;
+const IN_HEAD = 1;
+const IN_BODY = 2;
+const IN_CHUNKS = 3;
+const UNTIL_CLOSE = 4;
+/** Nothing more is to come of this response. */
+const AT_END = 5;
+const IN_TUNNEL = 6;
+const FAILED = 7;
+
+const NO_BYTES = Buffer.alloc(0);
+const FIRST_KEPT_BYTES = 512;
+
+export class ResponseReader {
+  readonly head = new ResponseHead(NO_BYTES);
+  readonly framing = new ResponseFraming();
+  /** Where to go on. */
+  pos = 0;
+  dataStart = 0;
+  dataEnd = 0;
+  reject: ResponseRejectCode = 'status-line';
+  readonly #limits: ResponseLimits;
+  #state = IDLE;
+  #method = '';
+  /** Bytes of the body that are still to come, or may still come. */
+  #remaining = 0;
+  #interims = 0;
+  #chunks: ChunkedDecoder | undefined;
+  /** The beginning of a head that is not complete. */
+  #kept: Buffer = NO_BYTES;
+  #keptLength = 0;
+
+  constructor(limits: ResponseLimits) {
+    this.#limits = limits;
+  }
+
+  /** A request of that method was sent: its response may come. Only between two responses. */
+  begin(method: string): void {
+    if (this.#state !== IDLE) {
+      throw new Error('A response is under way');
+    }
+    this.#state = IN_HEAD;
+    this.#method = method;
+    this.#interims = 0;
+    this.#chunks?.restart();
+  }
+
+  /** Whether no response is under way, and the last one ended well. */
+  get isIdle(): boolean {
+    return this.#state === IDLE;
+  }
+
+  /** Bytes of the body that are still to come; undefined if only the server knows. */
+  get remaining(): number | undefined {
+    return this.#state === IN_BODY ? this.#remaining : this.#state === AT_END ? 0 : undefined;
+  }
+
+  /** The trailer section of the last response, if it had one. */
+  get trailers(): FieldBlock | undefined {
+    const { trailers } = this.#chunks ?? {};
+    return trailers !== undefined && trailers.count > 0 ? trailers : undefined;
+  }
+
+  /** Reads on from `start`; call again from `pos` until READ_MORE. */
+  next(bytes: Buffer, start: number): number {
+    const end = bytes.byteLength;
+    this.pos = start;
+    switch (this.#state) {
+      case IDLE:
+        return start === end ? READ_MORE : this.#fail('surplus');
+      case IN_HEAD:
+        return start === end ? READ_MORE : this.#readHead(bytes, start, end);
+      case IN_BODY:
+      case UNTIL_CLOSE:
+        return start === end ? READ_MORE : this.#readBody(start, end);
+      case IN_CHUNKS:
+        return this.#readChunks(bytes, start, end);
+      case AT_END:
+        this.#state = IDLE;
+        return READ_END;
+      case IN_TUNNEL:
+        return READ_MORE;
+      default:
+        return READ_REJECTED;
+    }
+  }
+
+  /** The server ended its side: the end of a response, a truncated one, or nothing that concerns us (READ_MORE). */
+  end(): number {
+    switch (this.#state) {
+      case UNTIL_CLOSE:
+      case AT_END:
+        this.#state = IDLE;
+        return READ_END;
+      case IDLE:
+      case IN_TUNNEL:
+        return READ_MORE;
+      case FAILED:
+        return READ_REJECTED;
+      default:
+        return this.#fail('truncated');
+    }
+  }
+
+  #readHead(bytes: Buffer, start: number, end: number): number {
+    const { head } = this;
+    const had = this.#keptLength;
+    let outcome: number;
+    if (had === 0) {
+      head.restart(bytes, start);
+      outcome = head.parse(end, this.#limits);
+    } else {
+      this.#keep(bytes, start, Math.min(end, start + this.#limits.headBytesMax - had));
+      outcome = head.parse(this.#keptLength, this.#limits);
+    }
+    if (outcome === HEAD_MORE) {
+      if (had === 0) {
+        this.#keep(bytes, start, end);
+        head.bytes = this.#kept;
+        head.base = 0;
+      }
+      this.pos = end;
+      return READ_MORE;
+    }
+    if (outcome === HEAD_REJECTED) {
+      return this.#fail(head.reject);
+    }
+    this.pos = start + head.at - had;
+    this.#keptLength = 0;
+    // The head stays readable, since nothing is written into it before the next one.
+    const reject = this.framing.read(head, this.#method, this.#limits.bodyBytesMax);
+    if (reject !== undefined) {
+      return this.#fail(reject);
+    }
+    return head.status < 200 ? this.#passInterim() : this.#beginBody();
+  }
+
+  #passInterim(): number {
+    this.#interims += 1;
+    return this.#interims > this.#limits.interimMax ? this.#fail('interim') : READ_INTERIM;
+  }
+
+  #beginBody(): number {
+    const { kind, declaredLength } = this.framing;
+    if (kind === BODY_NONE) {
+      this.#state = AT_END;
+    } else if (kind === BODY_OF_LENGTH) {
+      this.#state = IN_BODY;
+      this.#remaining = declaredLength;
+    } else if (kind === BODY_CHUNKED) {
+      this.#chunks ??= new ChunkedDecoder(this.#limits);
+      this.#chunks.restart();
+      this.#state = IN_CHUNKS;
+    } else if (kind === BODY_TUNNEL) {
+      this.#state = IN_TUNNEL;
+    } else {
+      this.#state = UNTIL_CLOSE;
+      this.#remaining = this.#limits.bodyBytesMax;
+    }
+    return READ_HEAD;
+  }
+
+  /** Adds bytes to the kept beginning of a head. */
+  #keep(bytes: Buffer, start: number, end: number): void {
+    const had = this.#keptLength;
+    const length = had + end - start;
+    if (this.#kept.byteLength < length) {
+      const wanted = Math.max(length, had * 2, FIRST_KEPT_BYTES);
+      const grown = Buffer.allocUnsafeSlow(
+        Math.max(length, Math.min(wanted, this.#limits.headBytesMax)),
+      );
+      this.#kept.copy(grown, 0, 0, had);
+      this.#kept = grown;
+      this.head.bytes = grown;
+    }
+    bytes.copy(this.#kept, had, start, end);
+    this.#keptLength = length;
+  }
+
+  #readBody(start: number, end: number): number {
+    const n = Math.min(this.#remaining, end - start);
+    if (n === 0) {
+      return this.#fail('body-length');
+    }
+    this.dataStart = start;
+    this.dataEnd = start + n;
+    this.pos = start + n;
+    this.#remaining -= n;
+    if (this.#remaining === 0 && this.#state === IN_BODY) {
+      this.#state = AT_END;
+    }
+    return READ_DATA;
+  }
+
+  #readChunks(bytes: Buffer, start: number, end: number): number {
+    const chunks = this.#chunks!;
+    const outcome = chunks.next(bytes, start, end);
+    this.pos = chunks.pos;
+    switch (outcome) {
+      case CHUNK_MORE:
+        return READ_MORE;
+      case CHUNK_DATA:
+        this.dataStart = chunks.dataStart;
+        this.dataEnd = chunks.dataEnd;
+        return READ_DATA;
+      case CHUNK_END:
+        this.#state = IDLE;
+        return READ_END;
+      default:
+        return this.#fail(chunks.reject);
+    }
+  }
+
+  #fail(reject: ResponseRejectCode): number {
+    this.reject = reject;
+    this.#state = FAILED;
+    this.#keptLength = 0;
+    return READ_REJECTED;
+  }
+
+  /** Lets go of the memory that a head in pieces took: the connection rests. */
+  rest(): void {
+    this.#kept = NO_BYTES;
+    this.#chunks = undefined;
+    this.head.restart(NO_BYTES, 0);
+  }
+}

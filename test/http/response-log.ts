@@ -1,0 +1,70 @@
+/** What the response reader makes of bytes, as lines of text: the form in which cases and llhttp are compared. */
+
+import type { ResponseLimits } from '../../src/http/response-reader.js';
+import { READ_INTERIM, ResponseReader } from '../../src/http/response-reader.js';
+import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from '../../src/http/request-reader.js';
+import { readClientLimits } from '../../src/http/client-limits.js';
+import { quote } from './event-log.js';
+
+/** Feeds `bytes` in pieces that end at the given cuts, then the end of the stream. One response is expected. */
+export function responseLog(
+  bytes: Buffer,
+  method = 'GET',
+  cuts: readonly number[] = [],
+  limits: ResponseLimits = readClientLimits({}),
+): string[] {
+  const reader = new ResponseReader(limits);
+  reader.begin(method);
+  const log: string[] = [];
+  let body = '';
+  const endBody = (): void => {
+    if (body !== '') {
+      log.push(`body ${quote(body)}`);
+      body = '';
+    }
+  };
+  const end = (): void => {
+    endBody();
+    for (const [name, value] of reader.trailers?.toMap() ?? []) {
+      log.push(`trailer ${name}: ${quote(value)}`);
+    }
+    log.push(reader.framing.keepsAlive ? 'end' : 'end close');
+  };
+  let from = 0;
+  for (const cut of [...cuts, bytes.byteLength]) {
+    // A copy that is spoiled afterwards: what the reader keeps must be its own.
+    const piece = Buffer.from(bytes.subarray(from, cut));
+    from = cut;
+    let pos = 0;
+    for (
+      let event = reader.next(piece, pos);
+      event !== READ_MORE;
+      event = reader.next(piece, pos)
+    ) {
+      pos = reader.pos;
+      if (event === READ_HEAD || event === READ_INTERIM) {
+        const { head } = reader;
+        log.push(`${head.status} ${quote(head.reason)} 1.${head.minorVersion}`);
+        for (const [name, value] of head.toMap()) {
+          log.push(`  ${name}: ${quote(value)}`);
+        }
+      } else if (event === READ_DATA) {
+        body += piece.toString('latin1', reader.dataStart, reader.dataEnd);
+      } else if (event === READ_END) {
+        end();
+      } else {
+        endBody();
+        return [...log, `reject ${reader.reject}`];
+      }
+    }
+    piece.fill(0xdb);
+  }
+  const last = reader.end();
+  if (last === READ_END) {
+    end();
+  } else if (last !== READ_MORE) {
+    endBody();
+    log.push(`reject ${reader.reject}`);
+  }
+  return log;
+}
