@@ -1,5 +1,6 @@
 /** Sequences of calls about Internet addresses for the differential test (sim-vs-linux.test.ts). */
 
+import { EADDRINUSE } from '../../src/base/errno.js';
 import {
   AF_INET,
   AF_INET6,
@@ -87,13 +88,8 @@ function dualStack(rig: Rig): void {
   rig.mask('a mapped client', both);
   const taken = rig.socket(AF_INET);
   rig.note('IPv4 is taken too', kernel.bind(taken, anyAddress(AF_INET, port)));
-  const only = rig.socket(AF_INET6);
-  rig.note('option', rig.setOption(only, IPPROTO_IPV6, IPV6_V6ONLY, 1));
+  const { only, otherPort } = listenOnIpv6Only(rig, taken);
   rig.note('option', rig.option(only, IPPROTO_IPV6, IPV6_V6ONLY));
-  rig.note('bind', kernel.bind(only, anyAddress(AF_INET6, 0)));
-  rig.note('listen', kernel.listen(only, 4));
-  const otherPort = portOf(rig.nameOf(only));
-  rig.note('IPv4 is free', kernel.bind(taken, anyAddress(AF_INET, otherPort)));
   const refused = rig.connect(AF_INET, loopback(AF_INET, otherPort));
   rig.mask('refused', refused);
   const wrong = rig.socket(AF_INET6);
@@ -101,6 +97,26 @@ function dualStack(rig: Rig): void {
   const strict = rig.socket(AF_INET6);
   rig.setOption(strict, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   rig.note('strict to mapped', kernel.connect(strict, mapped(port)));
+}
+
+/** Its port is free for IPv4, to which it is bound then; on Linux other programs may have it: then another port. */
+function listenOnIpv6Only(rig: Rig, ipv4: number): { only: number; otherPort: number } {
+  const { kernel } = rig;
+  for (let i = 0; ; i++) {
+    const only = rig.socket(AF_INET6);
+    const option = rig.setOption(only, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    const bind = kernel.bind(only, anyAddress(AF_INET6, 0));
+    const listen = kernel.listen(only, 4);
+    const otherPort = portOf(rig.nameOf(only));
+    const free = kernel.bind(ipv4, anyAddress(AF_INET, otherPort));
+    if (free !== -EADDRINUSE || i === 20) {
+      rig.note('option', option);
+      rig.note('bind', bind);
+      rig.note('listen', listen);
+      rig.note('IPv4 is free', free);
+      return { only, otherPort };
+    }
+  }
 }
 
 function unbound(rig: Rig): void {
