@@ -131,6 +131,7 @@ export const RULES = {
     'src/http/field-block.ts': 'test/http/request-reader.test.ts',
     'src/http/framing.ts': 'test/http/request-reader.test.ts',
     'src/http/grammar.ts': 'test/http/request-reader.test.ts',
+    'src/http/partial-head.ts': 'test/http/request-reader.test.ts',
     'src/http/request-head.ts': 'test/http/request-reader.test.ts',
     'src/cli/demo.ts': 'test/cli/http.test.ts',
     'src/cli/http-handler.ts': 'test/cli/http.test.ts',

@@ -25,12 +25,20 @@ export const FIELDS_BAD = 2;
 export const FIELDS_TOO_LONG = 3;
 export const FIELDS_TOO_MANY = 4;
 
+/** What an outcome that ends the parsing is called, in requests and in responses. */
+export function fieldReject(outcome: number): 'field-line' | 'field-length' | 'field-count' {
+  if (outcome === FIELDS_BAD) {
+    return 'field-line';
+  }
+  return outcome === FIELDS_TOO_LONG ? 'field-length' : 'field-count';
+}
+
 /** Four numbers for each field: where its name and its value start and end. */
 const STRIDE = 4;
 const FIRST_FIELDS = 24;
 
 export class FieldBlock {
-  /** Where the offsets point into, from `base` on. Borrowed from whoever parses, until `adopt`. */
+  /** Where the offsets point into, from `base` on. Borrowed from whoever parses. */
   bytes: Buffer;
   base = 0;
   count = 0;
@@ -41,6 +49,15 @@ export class FieldBlock {
   constructor(bytes: Buffer) {
     this.bytes = bytes;
     this.offsets = new Int32Array(FIRST_FIELDS * STRIDE);
+  }
+
+  /** Takes the fields of another block, with a copy of the bytes they came in: they are borrowed no more. */
+  copyFields(from: FieldBlock): void {
+    this.bytes = Buffer.from(from.bytes.subarray(from.base, from.base + from.at));
+    this.base = 0;
+    this.offsets = from.offsets.slice(0, Math.max(from.count, 1) * STRIDE);
+    this.count = from.count;
+    this.at = from.at;
   }
 
   /**

@@ -9,13 +9,7 @@
  * 2.2).
  */
 
-import {
-  FIELDS_BAD,
-  FIELDS_DONE,
-  FIELDS_MORE,
-  FIELDS_TOO_LONG,
-  FieldBlock,
-} from './field-block.js';
+import { FIELDS_DONE, FIELDS_MORE, FieldBlock, fieldReject } from './field-block.js';
 import { CR, equalsText, LF, latin1, SP, TARGET, TOKEN } from './grammar.js';
 import type { Limits } from './limits.js';
 import type { RejectCode } from './rejects.js';
@@ -71,13 +65,7 @@ export class RequestHead extends FieldBlock {
     if (outcome === FIELDS_MORE) {
       return this.#more(end, limit);
     }
-    return this.#fail(
-      outcome === FIELDS_BAD
-        ? 'field-line'
-        : outcome === FIELDS_TOO_LONG
-          ? 'field-length'
-          : 'field-count',
-    );
+    return this.#fail(fieldReject(outcome));
   }
 
   /** The bytes that are there do not suffice: they may not be more than that. */
@@ -214,12 +202,8 @@ export class RequestHead extends FieldBlock {
 
   /** The same head on bytes of its own, for those that live longer than the ones they came in. */
   copy(): RequestHead {
-    const copied = new RequestHead(
-      Buffer.from(this.bytes.subarray(this.base, this.base + this.at)),
-    );
-    copied.offsets = this.offsets.slice(0, Math.max(this.count, 1) * 4);
-    copied.count = this.count;
-    copied.at = this.at;
+    const copied = new RequestHead(this.bytes);
+    copied.copyFields(this);
     copied.methodStart = this.methodStart;
     copied.methodEnd = this.methodEnd;
     copied.targetStart = this.targetStart;

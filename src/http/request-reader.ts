@@ -11,6 +11,7 @@ import { CHUNK_DATA, CHUNK_END, CHUNK_MORE, ChunkedDecoder } from './chunked-dec
 import type { FieldBlock } from './field-block.js';
 import { Framing } from './framing.js';
 import type { Limits } from './limits.js';
+import { PartialHead } from './partial-head.js';
 import type { RejectCode } from './rejects.js';
 import { HEAD_MORE, HEAD_REJECTED, RequestHead } from './request-head.js';
 
@@ -31,7 +32,6 @@ const IN_CHUNKS = 2;
 const FAILED = 3;
 
 const NO_BYTES = Buffer.alloc(0);
-const FIRST_KEPT_BYTES = 512;
 /** Kept for the next head that comes in pieces. */
 const SPARE_KEPT_BYTES = 2_048;
 
@@ -48,22 +48,21 @@ export class RequestReader {
   /** Bytes of the body that are still to come, unless it is chunked. */
   #remaining = 0;
   #chunks: ChunkedDecoder | undefined;
-  /** The beginning of a head that is not complete. */
-  #kept: Buffer = NO_BYTES;
-  #keptLength = 0;
+  readonly #partial: PartialHead<Limits>;
 
   constructor(limits: Limits) {
     this.#limits = limits;
+    this.#partial = new PartialHead<Limits>(this.head, limits);
   }
 
   /** Whether it is between two requests, with nothing of the next one. */
   get isIdle(): boolean {
-    return this.#state === IN_HEAD && this.#keptLength === 0;
+    return this.#state === IN_HEAD && this.#partial.length === 0;
   }
 
   /** Whether the beginning of a head is there. */
   get isInHead(): boolean {
-    return this.#keptLength > 0;
+    return this.#partial.length > 0;
   }
 
   get isInBody(): boolean {
@@ -87,7 +86,7 @@ export class RequestReader {
     this.pos = start;
     switch (this.#state) {
       case IN_HEAD:
-        return start === end ? READ_MORE : this.#readHead(bytes, start, end);
+        return start === end ? READ_MORE : this.#readHead(bytes, start);
       case IN_BODY:
         return this.#readBody(start, end);
       case IN_CHUNKS:
@@ -97,31 +96,16 @@ export class RequestReader {
     }
   }
 
-  #readHead(bytes: Buffer, start: number, end: number): number {
+  #readHead(bytes: Buffer, start: number): number {
     const { head } = this;
-    const had = this.#keptLength;
-    let outcome: number;
-    if (had === 0) {
-      head.restart(bytes, start);
-      outcome = head.parse(end, this.#limits);
-    } else {
-      this.#keep(bytes, start, Math.min(end, start + this.#limits.headBytesMax - had));
-      outcome = head.parse(this.#keptLength, this.#limits);
-    }
+    const outcome = this.#partial.parse(bytes, start);
+    this.pos = this.#partial.pos;
     if (outcome === HEAD_MORE) {
-      if (had === 0) {
-        this.#keep(bytes, start, end);
-        head.bytes = this.#kept;
-        head.base = 0;
-      }
-      this.pos = end;
       return READ_MORE;
     }
     if (outcome === HEAD_REJECTED) {
       return this.#fail(head.reject);
     }
-    this.pos = start + head.at - had;
-    this.#keptLength = 0;
     const reject = this.framing.read(head, this.#limits);
     if (reject !== undefined) {
       return this.#fail(reject);
@@ -137,23 +121,6 @@ export class RequestReader {
       this.#state = IN_BODY;
     }
     return READ_HEAD;
-  }
-
-  /** Adds bytes to the kept beginning of a head. */
-  #keep(bytes: Buffer, start: number, end: number): void {
-    const had = this.#keptLength;
-    const length = had + end - start;
-    if (this.#kept.byteLength < length) {
-      const wanted = Math.max(length, this.#kept.byteLength * 2, FIRST_KEPT_BYTES);
-      const grown = Buffer.allocUnsafeSlow(
-        Math.max(length, Math.min(wanted, this.#limits.headBytesMax)),
-      );
-      this.#kept.copy(grown, 0, 0, had);
-      this.#kept = grown;
-      this.head.bytes = grown;
-    }
-    bytes.copy(this.#kept, had, start, end);
-    this.#keptLength = length;
   }
 
   #readBody(start: number, end: number): number {
@@ -194,7 +161,7 @@ export class RequestReader {
   #fail(reject: RejectCode): number {
     this.reject = reject;
     this.#state = FAILED;
-    this.#keptLength = 0;
+    this.#partial.forget();
     return READ_REJECTED;
   }
 
@@ -203,11 +170,8 @@ export class RequestReader {
     if (!this.isIdle) {
       this.#state = IN_HEAD;
       this.#remaining = 0;
-      this.#keptLength = 0;
     }
-    if (this.#kept.byteLength > SPARE_KEPT_BYTES) {
-      this.#kept = NO_BYTES;
-    }
+    this.#partial.forget(SPARE_KEPT_BYTES);
     this.#chunks?.restart();
     this.head.restart(NO_BYTES, 0);
   }

@@ -8,13 +8,7 @@
  * nothing else is forgiven.
  */
 
-import {
-  FIELDS_BAD,
-  FIELDS_DONE,
-  FIELDS_MORE,
-  FIELDS_TOO_LONG,
-  FieldBlock,
-} from './field-block.js';
+import { FIELDS_DONE, FIELDS_MORE, FieldBlock, fieldReject } from './field-block.js';
 import { CR, FIELD_VALUE, LF, latin1, SP } from './grammar.js';
 import type { Limits } from './limits.js';
 import { HEAD_DONE, HEAD_MORE, HEAD_REJECTED } from './request-head.js';
@@ -66,13 +60,7 @@ export class ResponseHead extends FieldBlock {
     if (outcome === FIELDS_MORE) {
       return end >= limit ? this.#fail('head-length') : HEAD_MORE;
     }
-    return this.#fail(
-      outcome === FIELDS_BAD
-        ? 'field-line'
-        : outcome === FIELDS_TOO_LONG
-          ? 'field-length'
-          : 'field-count',
-    );
+    return this.#fail(fieldReject(outcome));
   }
 
   #parseStatusLine(end: number, lineMax: number): number {
@@ -127,12 +115,8 @@ export class ResponseHead extends FieldBlock {
 
   /** The same head on bytes of its own, for those that live longer than the ones they came in. */
   copy(): ResponseHead {
-    const copied = new ResponseHead(
-      Buffer.from(this.bytes.subarray(this.base, this.base + this.at)),
-    );
-    copied.offsets = this.offsets.slice(0, Math.max(this.count, 1) * 4);
-    copied.count = this.count;
-    copied.at = this.at;
+    const copied = new ResponseHead(this.bytes);
+    copied.copyFields(this);
     copied.status = this.status;
     copied.minorVersion = this.minorVersion;
     copied.reasonStart = this.reasonStart;

@@ -17,6 +17,7 @@ import {
   type ChunkLimits,
 } from './chunked-decoder.js';
 import type { FieldBlock } from './field-block.js';
+import { PartialHead } from './partial-head.js';
 import { HEAD_MORE, HEAD_REJECTED } from './request-head.js';
 import { READ_DATA, READ_END, READ_HEAD, READ_MORE, READ_REJECTED } from './request-reader.js';
 import {
@@ -49,7 +50,6 @@ const IN_TUNNEL = 6;
 const FAILED = 7;
 
 const NO_BYTES = Buffer.alloc(0);
-const FIRST_KEPT_BYTES = 512;
 
 export class ResponseReader {
   readonly head = new ResponseHead(NO_BYTES);
@@ -66,12 +66,11 @@ export class ResponseReader {
   #remaining = 0;
   #interims = 0;
   #chunks: ChunkedDecoder | undefined;
-  /** The beginning of a head that is not complete. */
-  #kept: Buffer = NO_BYTES;
-  #keptLength = 0;
+  readonly #partial: PartialHead<ResponseLimits>;
 
   constructor(limits: ResponseLimits) {
     this.#limits = limits;
+    this.#partial = new PartialHead<ResponseLimits>(this.head, limits);
   }
 
   /** A request of that method was sent: its response may come. Only between two responses. */
@@ -109,7 +108,7 @@ export class ResponseReader {
       case IDLE:
         return start === end ? READ_MORE : this.#fail('surplus');
       case IN_HEAD:
-        return start === end ? READ_MORE : this.#readHead(bytes, start, end);
+        return start === end ? READ_MORE : this.#readHead(bytes, start);
       case IN_BODY:
       case UNTIL_CLOSE:
         return start === end ? READ_MORE : this.#readBody(start, end);
@@ -142,32 +141,16 @@ export class ResponseReader {
     }
   }
 
-  #readHead(bytes: Buffer, start: number, end: number): number {
+  #readHead(bytes: Buffer, start: number): number {
     const { head } = this;
-    const had = this.#keptLength;
-    let outcome: number;
-    if (had === 0) {
-      head.restart(bytes, start);
-      outcome = head.parse(end, this.#limits);
-    } else {
-      this.#keep(bytes, start, Math.min(end, start + this.#limits.headBytesMax - had));
-      outcome = head.parse(this.#keptLength, this.#limits);
-    }
+    const outcome = this.#partial.parse(bytes, start);
+    this.pos = this.#partial.pos;
     if (outcome === HEAD_MORE) {
-      if (had === 0) {
-        this.#keep(bytes, start, end);
-        head.bytes = this.#kept;
-        head.base = 0;
-      }
-      this.pos = end;
       return READ_MORE;
     }
     if (outcome === HEAD_REJECTED) {
       return this.#fail(head.reject);
     }
-    this.pos = start + head.at - had;
-    this.#keptLength = 0;
-    // The head stays readable, since nothing is written into it before the next one.
     const reject = this.framing.read(head, this.#method, this.#limits.bodyBytesMax);
     if (reject !== undefined) {
       return this.#fail(reject);
@@ -198,23 +181,6 @@ export class ResponseReader {
       this.#remaining = this.#limits.bodyBytesMax;
     }
     return READ_HEAD;
-  }
-
-  /** Adds bytes to the kept beginning of a head. */
-  #keep(bytes: Buffer, start: number, end: number): void {
-    const had = this.#keptLength;
-    const length = had + end - start;
-    if (this.#kept.byteLength < length) {
-      const wanted = Math.max(length, had * 2, FIRST_KEPT_BYTES);
-      const grown = Buffer.allocUnsafeSlow(
-        Math.max(length, Math.min(wanted, this.#limits.headBytesMax)),
-      );
-      this.#kept.copy(grown, 0, 0, had);
-      this.#kept = grown;
-      this.head.bytes = grown;
-    }
-    bytes.copy(this.#kept, had, start, end);
-    this.#keptLength = length;
   }
 
   #readBody(start: number, end: number): number {
@@ -254,13 +220,13 @@ export class ResponseReader {
   #fail(reject: ResponseRejectCode): number {
     this.reject = reject;
     this.#state = FAILED;
-    this.#keptLength = 0;
+    this.#partial.forget();
     return READ_REJECTED;
   }
 
   /** Lets go of the memory that a head in pieces took: the connection rests. */
   rest(): void {
-    this.#kept = NO_BYTES;
+    this.#partial.forget(0);
     this.#chunks = undefined;
     this.head.restart(NO_BYTES, 0);
   }
