@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 
 import type { ServeOptions, Server } from '../api.js';
 import { threadKernel } from '../engine/thread-kernel.js';
-import { DRAIN_TASK } from '../http/index.js';
+import { drainOnClose } from '../http/index.js';
 import { CommandError, UsageError } from './failure.js';
 import { FIGURES_TASK, type HttpData } from './http-handler.js';
 import { readServeArguments, type ServeArguments } from './serve-flags.js';
@@ -24,9 +24,7 @@ export async function http(args: readonly string[], terminal: Terminal): Promise
     {
       terminal,
       isQuiet: found.isQuiet,
-      onServing: tellFigures,
-      // What is under way is answered; connections that only wait end.
-      onEnding: (server) => void server.executeAll(DRAIN_TASK, {}).catch(() => {}),
+      onServing: (server) => tellFigures(drainOnClose(server)),
     },
   );
 }

@@ -20,8 +20,6 @@ export interface ServeView {
   readonly isQuiet: boolean;
   /** What else is to be done while it serves. Returns what ends that. */
   readonly onServing?: (server: Server) => () => void;
-  /** Before the server is closed gracefully. */
-  readonly onEnding?: (server: Server) => void;
   /** Served beside the first, until that ends. */
   readonly beside?: ServeOptions;
   readonly onServingBeside?: (server: Server) => () => void;
@@ -51,7 +49,6 @@ export async function serveUntilEnd(options: ServeOptions, view: ServeView): Pro
     onSignal: () => {
       status?.stop();
       announceEnd(server, view);
-      view.onEnding?.(server);
       void beside?.close();
     },
     onHurry: (signal) => {
