@@ -96,8 +96,8 @@ export interface DriverOptions {
   /** Bytes of the receive buffer: the most that one `received` can carry. */
   readonly receiveBytes: number;
   /**
-   * The most bytes received from one slot in one batch, so that a firehose does not starve the others; a driver whose
-   * kernel receives by itself may add `receiveAhead`.
+   * The most bytes received from one slot in one batch, so that a firehose does not starve the others: the receive that
+   * reaches it is the last.
    */
   readonly receiveBudget: number;
   /** The most connections accepted from one listener in one batch. */

@@ -262,8 +262,7 @@ export class DriverMonitor implements Driver, Completions {
     this.#checkUnderWay(slot, facts, byteLength);
     assert.ok(!facts.hasEnded, `slot ${slot}: bytes after the end`);
     assert.ok(byteLength > 0 && byteLength <= receiveBytes, `received ${byteLength} bytes`);
-    const budget = receiveBudget + this.receiveAhead;
-    assert.ok(facts.count < budget, `slot ${slot}: receives beyond its budget`);
+    assert.ok(facts.count < receiveBudget, `slot ${slot}: receives beyond its budget`);
     facts.count += byteLength;
     this.#above.received(slot, bytes);
   }

@@ -38,8 +38,11 @@ export class UringBuffers {
   available = 0;
   /** Retired buffers that someone sends from. */
   pinned = 0;
+  /** How many buffers there can be, and of how many bytes each. */
   readonly count: number;
   readonly size: number;
+  /** How many of them there are: the first ones. The memory of the others was never touched. */
+  inUse = 0;
 
   readonly #kernel: Kernel;
   readonly #memory: Region;
@@ -84,12 +87,13 @@ export class UringBuffers {
     this.#viewLengths = new Int32Array(views);
   }
 
-  /** `count` (a power of two) buffers of `size` bytes for the ring `fd`, or -errno. */
+  /**
+   * Up to `count` (a power of two) buffers of `size` bytes for the ring `fd`, or -errno. `initially` as many; see `grow`.
+   */
   static create(
     kernel: Kernel,
     fd: number,
-    count: number,
-    size: number,
+    { count, size, initially = count }: { count: number; size: number; initially?: number },
     mayBeIncremental: boolean,
   ): UringBuffers | number {
     let n = 0;
@@ -97,6 +101,7 @@ export class UringBuffers {
       const buffers = new UringBuffers(kernel, count, size, isIncremental);
       n = buffers.#register(fd);
       if (n >= 0) {
+        buffers.#use(initially);
         return buffers;
       }
       buffers.release();
@@ -116,14 +121,19 @@ export class UringBuffers {
     argument.writeUInt16LE(GROUP, BUF_REG_GROUP);
     argument.writeUInt16LE(this.#isIncremental ? PBUF_RING_INC : 0, BUF_REG_FLAGS);
     this.#ringMemory.bytes.fill(0);
-    const n = this.#kernel.ringRegister(fd, REGISTER_PBUF_RING, argument, 1);
-    if (n >= 0) {
-      for (let i = 0; i < this.count; i += 1) {
-        this.#give(i);
-      }
-      this.#publish();
+    return this.#kernel.ringRegister(fd, REGISTER_PBUF_RING, argument, 1);
+  }
+
+  #use(count: number): void {
+    for (; this.inUse < count; this.inUse += 1) {
+      this.#give(this.inUse);
     }
-    return n;
+    this.#publish();
+  }
+
+  /** Doubles the number of buffers, as long as there can be more. */
+  grow(): void {
+    this.#use(Math.min(this.count, this.inUse * 2));
   }
 
   /** Where the bytes of a completion with `n` > 0 lie: an offset into this memory. */
@@ -174,7 +184,7 @@ export class UringBuffers {
 
   /** Keeps the buffer that `start` lies in until `unpin`. False if too many are kept: others must go on receiving. */
   pin(start: number): boolean {
-    if (this.pinned * 2 >= this.count) {
+    if (this.pinned * 2 >= this.inUse) {
       return false;
     }
     const buffer = Math.floor(start / this.size);

@@ -19,7 +19,9 @@ import { UringUnit } from './uring-unit.js';
 const DIRECT_BASE = 0x4000_0000;
 const PLACE_MASK = 0xffff;
 const SQ_ENTRIES = 1_024;
+/** Half a megabyte fits the cache; more are taken when many connections wait for one (`UringReceives.feed`). */
 const BUFFER_COUNT = 8;
+const BUFFER_COUNT_MAX = 64;
 /** A ring among many has less of everything: fifty of them serve a million connections, and their memory counts. */
 const SHARED_SQ_ENTRIES = 256;
 const SHARED_BUFFER_COUNT = 4;
@@ -69,8 +71,11 @@ export class UringFiles {
       {
         sqEntries,
         cqEntries: sqEntries * 8,
-        bufferCount: isShared ? SHARED_BUFFER_COUNT : BUFFER_COUNT,
-        bufferBytes: isShared ? Math.min(receiveBytes, SHARED_BUFFER_BYTES) : receiveBytes,
+        buffers: {
+          count: isShared ? SHARED_BUFFER_COUNT : BUFFER_COUNT_MAX,
+          initially: isShared ? SHARED_BUFFER_COUNT : BUFFER_COUNT,
+          size: isShared ? Math.min(receiveBytes, SHARED_BUFFER_BYTES) : receiveBytes,
+        },
         files: directFiles,
         eventfd: this.#eventfd,
         features,
@@ -243,7 +248,7 @@ export class UringFiles {
 
   get hasWork(): boolean {
     for (const unit of this.units) {
-      if (unit.queue.hasWork) {
+      if (unit.hasWork) {
         return true;
       }
     }

@@ -17,6 +17,9 @@ import type { UringUnit } from './uring-unit.js';
 const RECEIVE = uring.OP_RECV | (uring.SQE_BUFFER_SELECT << 8);
 const RECEIVE_MANY = RECEIVE | (uring.RECV_MULTISHOT << 16);
 
+/** When so many slots wait for each buffer that there is, there will be more. */
+const STARVED_FOR_EACH = 2;
+
 /** The other parts of the driver that receiving needs. */
 export interface ReceiveParts {
   readonly files: UringFiles;
@@ -137,14 +140,22 @@ export class UringReceives {
     this.#files.push(slot, head, 0, 0, 0, 0, s.TAG_RECEIVE);
   }
 
-  /** Buffers are back: those who waited receive again, in their order. */
-  feed(unit: UringUnit): void {
-    if (unit.buffers.available === 0) {
+  /**
+   * Buffers are back: those who waited receive again, in their order, as many as will find room, `mean` bytes each; the
+   * others would only learn once more that there is none. If many wait there are too few buffers; one firehose may take
+   * what there is, and finds no more.
+   */
+  feed(unit: UringUnit, mean: number): void {
+    const { buffers, starved } = unit;
+    if (starved.length >= STARVED_FOR_EACH * buffers.inUse) {
+      buffers.grow();
+    }
+    if (buffers.available === 0) {
       return;
     }
-    const list = unit.starved;
-    unit.starved = [];
-    for (const slot of list) {
+    const most = Math.ceil((buffers.available * buffers.size) / mean);
+    unit.starved = most < starved.length ? starved.splice(most) : [];
+    for (const slot of starved) {
       this.#slots.flags[slot] &= ~s.STARVED;
       this.#arm(slot);
     }

@@ -72,7 +72,7 @@ export function probeUring(kernel: Kernel): UringFeatures | number {
 }
 
 function probeIncremental(kernel: Kernel, fd: number): boolean {
-  const buffers = UringBuffers.create(kernel, fd, 2, PROBE_BUFFER_BYTES, true);
+  const buffers = UringBuffers.create(kernel, fd, { count: 2, size: PROBE_BUFFER_BYTES }, true);
   if (typeof buffers === 'number') {
     return false;
   }

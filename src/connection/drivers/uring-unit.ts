@@ -19,8 +19,8 @@ import { createRing, type UringFeatures } from './uring-setup.js';
 export interface UnitOptions {
   readonly sqEntries: number;
   readonly cqEntries: number;
-  readonly bufferCount: number;
-  readonly bufferBytes: number;
+  /** The receive buffers: see UringBuffers.create. */
+  readonly buffers: { readonly count: number; readonly size: number; readonly initially: number };
   /** Places in the table of files; 0 for none. */
   readonly files: number;
   /** Signalled when there are completions. */
@@ -60,8 +60,7 @@ export class UringUnit {
       const buffers = UringBuffers.create(
         kernel,
         ring.fd,
-        options.bufferCount,
-        options.bufferBytes,
+        options.buffers,
         features.incrementalBuffers,
       );
       if (typeof buffers === 'number') {
@@ -73,6 +72,11 @@ export class UringUnit {
       throw error;
     }
     this.queue.signalEventfd(false);
+  }
+
+  /** Whether there is anything to submit, to have completed or to read, or somebody to receive again. */
+  get hasWork(): boolean {
+    return this.queue.hasWork || (this.starved.length > 0 && this.buffers.available > 0);
   }
 
   #register(operation: number, argument: Uint8Array, count: number): void {

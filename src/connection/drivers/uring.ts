@@ -28,6 +28,8 @@ import type { UringUnit } from './uring-unit.js';
 
 /** With it close sends RST. */
 const LINGER_RESET = encodeLinger('abort', 0);
+/** Bytes of a receive, while nothing is known of it. */
+const MEAN_RECEIVE = 1_024;
 const DESTROY_ROUNDS = 1_000;
 
 export interface UringOptions extends DriverOptions {
@@ -238,14 +240,17 @@ export class UringDriver implements Driver {
   #run(unit: UringUnit): number {
     const { queue } = unit;
     let handled = 0;
-    let bytesLeft = this.#options.receiveBudget;
+    const { receiveBudget } = this.#options;
+    let bytesLeft = receiveBudget;
+    let receives = 0;
     for (;;) {
       const submitted = queue.wantsEnter ? queue.enter() : 0;
       this.#sender.noteSubmitted();
       let n = 0;
       const end = queue.tail;
       const { words, completionMask, completionsAt } = queue;
-      for (let head = queue.head; head !== end; head = (head + 1) | 0) {
+      // What is left over when the budget is spent waits in the queue for the next batch.
+      for (let head = queue.head; head !== end && bytesLeft > 0; head = (head + 1) | 0) {
         const at = completionsAt + ((head & completionMask) << 2);
         queue.unread = (head + 1) | 0;
         const result = words[at + 2];
@@ -254,7 +259,10 @@ export class UringDriver implements Driver {
           queue.underWay -= 1;
         }
         if ((tag & 0xff) === s.TAG_RECEIVE) {
-          bytesLeft -= result > 0 ? result : 0;
+          if (result > 0) {
+            bytesLeft -= result;
+            receives += 1;
+          }
           this.#receives.onCompletion(unit, words[at], result, words[at + 3]);
           if (this.#slots.kinds[words[at]] === s.CLOSING) {
             this.#settle(words[at]);
@@ -264,10 +272,10 @@ export class UringDriver implements Driver {
         }
         n += 1;
       }
-      queue.release(end);
+      queue.release(queue.unread);
       unit.buffers.recycle();
       if (unit.starved.length > 0) {
-        this.#receives.feed(unit);
+        this.#receives.feed(unit, (receiveBudget - bytesLeft) / receives || MEAN_RECEIVE);
       }
       handled += n;
       if (n + submitted === 0 || handled >= this.#options.batch || bytesLeft <= 0) {
