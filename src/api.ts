@@ -191,10 +191,18 @@ export interface Handler<Context = unknown> {
   onClose?(connection: Connection<Context>, reason: CloseReason): Action | void;
   /** On the loop, first right after the boot. Returns the delay to the next in milliseconds; nothing: no more ticks. */
   onTick?(reactor: Reactor): number | Action | void;
+  /**
+   * The server closes, accepts no more, and wants this connection to end. With this hook it is the handler that closes
+   * it, when what is under way is done and the protocol's goodbye is said; what is open at `Server.close`'s deadline is
+   * aborted. Without it the connection is closed gracefully at once.
+   */
+  onServerClose?(connection: Connection<Context>): Action | void;
   /** Before queued bytes are handed to the kernel, once for each connection and turn, such as to sync a log. */
   onBeforeWrite?(connection: Connection<Context>): void;
   /** A message that another reactor, or a thread with a `Remote`, sent to this reactor. `bytes` is the callee's. */
   onMessage?(reactor: Reactor, bytes: Buffer, from: number): void;
+  /** What the protocol needs of its connections, where the options of the listener or dial say nothing. */
+  defaults?: Omit<ConnectionOptions, keyof SocketOptions>;
   /** Named functions for `Server.execute` and `Server.executeAll`. Arguments and results are structured clones. */
   tasks?: Record<string, (reactor: Reactor, argument: never) => unknown>;
 }

@@ -1,6 +1,5 @@
 /** `millrace demo`: the echo server with the HTTP server beside it, which is what `npm start` shows. */
 
-import { drainOnClose } from '../http/index.js';
 import { ECHO_LISTEN, ECHO_OPTIONS } from './echo.js';
 import { HTTP_LISTEN, httpOptions, tellFigures } from './http.js';
 import { readServeArguments } from './serve-flags.js';
@@ -18,7 +17,7 @@ export async function demo(args: readonly string[], terminal: Terminal): Promise
       terminal,
       isQuiet,
       beside: { ...common, listen: http ?? HTTP_LISTEN, ...httpOptions(data) },
-      onServingBeside: (server) => tellFigures(drainOnClose(server)),
+      onServingBeside: (server) => tellFigures(server),
     },
   );
 }

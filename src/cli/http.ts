@@ -5,7 +5,6 @@ import { resolve } from 'node:path';
 
 import type { ServeOptions, Server } from '../api.js';
 import { threadKernel } from '../engine/thread-kernel.js';
-import { drainOnClose } from '../http/index.js';
 import { CommandError, UsageError } from './failure.js';
 import { FIGURES_TASK, type HttpData } from './http-handler.js';
 import { readServeArguments, type ServeArguments } from './serve-flags.js';
@@ -24,7 +23,7 @@ export async function http(args: readonly string[], terminal: Terminal): Promise
     {
       terminal,
       isQuiet: found.isQuiet,
-      onServing: (server) => tellFigures(drainOnClose(server)),
+      onServing: (server) => tellFigures(server),
     },
   );
 }
@@ -34,8 +33,6 @@ export function httpOptions(data: HttpData): Omit<ServeOptions, 'listen'> {
   return {
     handler: new URL('./http-handler.js', import.meta.url),
     data,
-    // A client may end its side after its request, and still gets its answer.
-    allowHalfOpen: true,
   };
 }
 

@@ -66,6 +66,8 @@ function join(connection: Connection): void {
 
 export const handler: Handler = {
   ...webSockets,
+  // Who only listens may have sent FIN.
+  defaults: { allowHalfOpen: true, halfOpenTimeoutMs: 0 },
   onOpen(connection) {
     undecided.add(connection);
   },
@@ -91,6 +93,12 @@ export const handler: Handler = {
   },
   onEnd(connection) {
     return connection.context === PLAIN ? undefined : webSockets.onEnd!(connection);
+  },
+  onServerClose(connection) {
+    const { context } = connection;
+    return context === PLAIN || context === undefined
+      ? 'close'
+      : webSockets.onServerClose!(connection);
   },
   onClose(connection, reason) {
     undecided.delete(connection);

@@ -10,13 +10,7 @@ const LISTEN_DEFAULT = ['tcp://127.0.0.1:9000'];
 export async function push(args: readonly string[], terminal: Terminal): Promise<number> {
   const { options, isQuiet } = readServeArguments('push', args, LISTEN_DEFAULT);
   return serveUntilEnd(
-    {
-      ...options,
-      handler: new URL('./push-handler.js', import.meta.url),
-      // Who only listens may have sent FIN.
-      allowHalfOpen: true,
-      halfOpenTimeoutMs: 0,
-    },
+    { ...options, handler: new URL('./push-handler.js', import.meta.url) },
     { terminal, isQuiet },
   );
 }

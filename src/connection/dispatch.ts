@@ -349,6 +349,24 @@ function runBeforeWrite(state: ReactorState, profile: Profile, connection: Socke
   state.stats.leaveHook();
 }
 
+/** The server closes: the handler ends the connection, if it knows how; else it is closed gracefully now. */
+export function announceServerClose(state: ReactorState, connection: SocketConnection): void {
+  const { slot, profile } = connection;
+  const flags = state.table.flags[slot];
+  if (profile.onServerClose === undefined || (flags & (OPENED | CLOSING)) !== OPENED) {
+    close(state, connection, 'shutdown');
+    return;
+  }
+  let action: Action | void = undefined as Action | void;
+  enter(state, connection, Hook.onServerClose);
+  try {
+    action = profile.onServerClose.call(profile.handler, connection);
+  } catch (error) {
+    hookFailed(state, connection, error);
+  }
+  leave(state, connection, action);
+}
+
 /** The one onClose. The connection is no more: its slot is -1 already. */
 export function reportClose(
   state: ReactorState,

@@ -33,6 +33,7 @@ export class Profile {
   readonly onDrain: Hook<[Connection]>;
   readonly onEnd: Hook<[Connection]>;
   readonly onClose: Hook<[Connection, CloseReason]>;
+  readonly onServerClose: Hook<[Connection]>;
   readonly onBeforeWrite: ((connection: Connection) => void) | undefined;
 
   readonly options: ConnectionOptions;
@@ -48,8 +49,9 @@ export class Profile {
   readonly whenFull: number;
   readonly readQueueMax: number;
 
-  constructor(handler: Handler, options: ConnectionOptions) {
+  constructor(handler: Handler, given: ConnectionOptions) {
     checkHandler(handler);
+    const options = handler.defaults === undefined ? given : over(handler.defaults, given);
     this.handler = handler;
     this.onOpen = handler.onOpen;
     this.onData = handler.onData;
@@ -57,6 +59,7 @@ export class Profile {
     this.onDrain = handler.onDrain;
     this.onEnd = handler.onEnd;
     this.onClose = handler.onClose;
+    this.onServerClose = handler.onServerClose;
     this.onBeforeWrite = handler.onBeforeWrite;
     this.options = options;
     this.allowHalfOpen = options.allowHalfOpen ?? false;
@@ -109,6 +112,12 @@ export class Profile {
   }
 }
 
+/** The handler's defaults, under what was given. */
+function over(defaults: ConnectionOptions, given: ConnectionOptions): ConnectionOptions {
+  const said = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(said) };
+}
+
 const HOOKS = [
   'onBoot',
   'onShutdown',
@@ -118,6 +127,7 @@ const HOOKS = [
   'onDrain',
   'onEnd',
   'onClose',
+  'onServerClose',
   'onTick',
   'onBeforeWrite',
   'onMessage',
@@ -134,6 +144,10 @@ export function checkHandler(handler: Handler): void {
     if (handler[name] !== undefined && typeof handler[name] !== 'function') {
       throw new TypeError(`Expected handler.${name} to be a function, got ${typeof handler[name]}`);
     }
+  }
+  const { defaults } = handler;
+  if (defaults !== undefined && (typeof defaults !== 'object' || defaults === null)) {
+    throw new TypeError(`Expected handler.defaults to be options, got ${String(defaults)}`);
   }
   if (handler.onData !== undefined && handler.onReadable !== undefined) {
     throw new TypeError('A handler has onData (push) or onReadable (pull), not both');

@@ -13,11 +13,11 @@ import { createConnection } from './create-connection.js';
 import { createState } from './create-state.js';
 import { applyProfile } from './descriptor-options.js';
 import { dial, NO_SLOT } from './dialer.js';
-import { announce } from './dispatch.js';
+import { announce, announceServerClose } from './dispatch.js';
 import type { Driver } from './driver.js';
 import { EventLoop } from './event-loop.js';
 import { KeepAlive } from './keep-alive.js';
-import { abort, close } from './lifecycle.js';
+import { abort } from './lifecycle.js';
 import type { ListenSocket } from './listen-socket.js';
 import { Listener, type Receiver, Reserve } from './listener.js';
 import { checkHandler, type Profile } from './profile.js';
@@ -322,14 +322,14 @@ export class Reactor implements ReactorFace {
     this.#router.noteImpaired();
   }
 
-  /** Takes no more connections, gives up pending dials and closes every connection gracefully. */
+  /** Takes no more connections, gives up pending dials and has every connection end in good order. */
   closeAll(): void {
     this.#isDraining = true;
     for (const race of this.races) {
       race.fail(new MillraceError('ERR_CLOSED', 'The reactor is being closed'));
     }
     for (const connection of this.#live()) {
-      close(this.state, connection, 'shutdown');
+      announceServerClose(this.state, connection);
     }
   }
 

@@ -105,6 +105,7 @@ export const Hook = {
   task: 12,
   timer: 13,
   callback: 14,
+  onServerClose: 15,
 } as const;
 
 export type HookName = keyof typeof Hook;

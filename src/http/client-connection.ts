@@ -50,6 +50,7 @@ export class ClientConnection implements ResponseOrigin {
   #hasAnswered = false;
   #isPeerDone = false;
   #isOver = false;
+  #isLast = false;
   #dropped = 0;
   #restTimer = -1;
   /** Requests that it was given. */
@@ -84,6 +85,14 @@ export class ClientConnection implements ResponseOrigin {
     this.#pace!.begin(request.timeouts, request.expectsContinue);
     this.#sender = new RequestSender(connection, request, this);
     this.#sender.start();
+  }
+
+  /** The reactor's server closes: what is under way is the last. */
+  goAway(): void {
+    this.#isLast = true;
+    if (!this.isBusy) {
+      this.close();
+    }
   }
 
   /** Whether that request is the one under way. */
@@ -251,7 +260,7 @@ export class ClientConnection implements ResponseOrigin {
     stats.rejects.surplus += hasSurplus ? 1 : 0;
     this.#release();
     exchange.end();
-    if (isReusable && !isFull && !this.#isPeerDone) {
+    if (isReusable && !isFull && !this.#isPeerDone && !this.#isLast) {
       this.#reader.rest();
       this.#restTimer = this.#connection!.setTimer(limits.idleTimeoutMs, () => {
         stats.idleTimeouts += 1;

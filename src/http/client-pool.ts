@@ -27,6 +27,9 @@ const HANDLER: Handler<ClientConnection> = {
   onClose(connection, reason) {
     connection.context.onClose(reason.error);
   },
+  onServerClose(connection) {
+    connection.context.goAway();
+  },
 };
 
 export class Pool implements ClientPool {

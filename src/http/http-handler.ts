@@ -45,17 +45,8 @@ export interface HttpOptions
 export interface HttpHandler extends Handler {
   /** Sums over the reactors that this object serves. */
   readonly httpStats: HttpStats;
-  /**
-   * Stops keeping connections alive: what is under way is answered with `Connection: close`, idle connections are
-   * closed. Resolves when none is left that speaks HTTP, or after `deadlineMs` (10,000). Then close the server.
-   */
-  drain(options?: { deadlineMs?: number }): Promise<void>;
 }
 
-/** The task by which `closeHttp` reaches the handlers of all reactors; answers how many milliseconds it took. */
-export const DRAIN_TASK = 'httpDrain';
-
-export const DRAIN_DEFAULT_MS = 10_000;
 const ERROR_INTERVAL_MS = 1_000;
 
 export function httpHandler(options: HttpOptions): HttpHandler {
@@ -67,9 +58,10 @@ class HttpServerHandler implements HttpHandler {
   readonly #services = new Map<Reactor, Service>();
   /** The last one asked for: mostly there is only one. */
   #service: Service | undefined;
-  #isDraining = false;
   #lastError = Number.NEGATIVE_INFINITY;
-  readonly tasks: NonNullable<Handler['tasks']>;
+  /** A client may end its side after its request, and still gets its answer. */
+  readonly defaults = { allowHalfOpen: true };
+  readonly tasks?: NonNullable<Handler['tasks']>;
   readonly onBoot?: NonNullable<Handler['onBoot']>;
   readonly onTick?: NonNullable<Handler['onTick']>;
   readonly onMessage?: NonNullable<Handler['onMessage']>;
@@ -85,14 +77,9 @@ class HttpServerHandler implements HttpHandler {
       serverName: options.serverName ?? '',
       wallClock: options.wallClock ?? wallClock,
     };
-    this.tasks = {
-      ...options.tasks,
-      [DRAIN_TASK]: async (reactor: Reactor, argument: { deadlineMs?: number } | undefined) => {
-        const startedAt = reactor.now;
-        await this.drain(argument);
-        return Math.ceil(reactor.now - startedAt);
-      },
-    };
+    if (options.tasks !== undefined) {
+      this.tasks = options.tasks;
+    }
     for (const name of ['onBoot', 'onTick', 'onMessage'] as const) {
       if (options[name] !== undefined) {
         const hook = options[name] as (...values: never[]) => unknown;
@@ -102,8 +89,6 @@ class HttpServerHandler implements HttpHandler {
     this.onShutdown = (reactor) => {
       this.#services.delete(reactor);
       this.#service = undefined;
-      // The next server of this handler is a new one.
-      this.#isDraining &&= this.#services.size > 0;
       return options.onShutdown?.(reactor);
     };
   }
@@ -115,7 +100,6 @@ class HttpServerHandler implements HttpHandler {
     let service = this.#services.get(reactor);
     if (service === undefined) {
       service = new Service(reactor, this.#options);
-      service.isDraining = this.#isDraining;
       this.#services.set(reactor, service);
     }
     this.#service = service;
@@ -171,6 +155,17 @@ class HttpServerHandler implements HttpHandler {
     }
   }
 
+  /** Answers what is under way, and says so in the last response. */
+  onServerClose(connection: Connection): Action | void {
+    const http = this.#httpOf(connection);
+    if (http !== undefined) {
+      http.service.beginDrain(http);
+      return;
+    }
+    const delegate = this.#delegateOf(connection);
+    return delegate?.onServerClose === undefined ? 'close' : delegate.onServerClose(connection);
+  }
+
   /** Undefined once the connection was handed over: its context is that handler's. */
   #httpOf(connection: Connection): HttpConnection | undefined {
     const { context } = connection;
@@ -190,16 +185,6 @@ class HttpServerHandler implements HttpHandler {
       addStats(sum, stats);
     }
     return sum;
-  }
-
-  async drain(options: { deadlineMs?: number } = {}): Promise<void> {
-    const deadlineMs = options.deadlineMs ?? DRAIN_DEFAULT_MS;
-    if (!Number.isInteger(deadlineMs) || deadlineMs < 0) {
-      throw new RangeError(`Expected deadlineMs to be a count of milliseconds, got ${deadlineMs}`);
-    }
-    this.#isDraining = true;
-    const services = [...this.#services.values()];
-    await Promise.all(services.map((service) => service.drain(deadlineMs)));
   }
 
   #warn(error: unknown): void {
@@ -236,8 +221,5 @@ function checkOptions(options: HttpOptions): void {
   const { serverName = '' } = options;
   if (typeof serverName !== 'string' || !isFieldValue(serverName)) {
     throw new TypeError('Expected serverName to be latin1 text without control characters');
-  }
-  if (options.tasks !== undefined && Object.hasOwn(options.tasks, DRAIN_TASK)) {
-    throw new TypeError(`The task ${DRAIN_TASK} is taken`);
   }
 }

@@ -2,7 +2,6 @@
 
 export type { Coding } from './accept-encoding.js';
 export type { BodyInput } from './body-input.js';
-export { closeHttp, drainOnClose } from './close-http.js';
 export {
   HttpClientError,
   type HttpClientErrorCode,
@@ -27,7 +26,6 @@ export {
 } from './http-client.js';
 export { formatHttpDate, parseHttpDate } from './http-date.js';
 export {
-  DRAIN_TASK,
   type HttpHandler,
   type HttpOptions,
   httpHandler,

@@ -72,6 +72,13 @@ export function proxyProtocol(handler: Handler, options: ProxyOptions): Handler 
       }
     },
   };
+  if (handler.defaults !== undefined) {
+    wrapper.defaults = handler.defaults;
+  }
+  if (handler.onServerClose !== undefined) {
+    wrapper.onServerClose = (connection) =>
+      connection.context instanceof PendingHeader ? 'close' : handler.onServerClose!(connection);
+  }
   for (const hook of ['onDrain', 'onEnd', 'onBeforeWrite'] as const) {
     const theirs = handler[hook];
     if (theirs !== undefined) {

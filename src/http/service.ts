@@ -89,7 +89,6 @@ export class Service {
   #timerAt = 0;
   #first: HttpConnection | undefined;
   #last: HttpConnection | undefined;
-  #drainWaiters: (() => void)[] = [];
   readonly #spare: Conversation[] = [];
 
   constructor(reactor: Reactor, options: ServiceOptions) {
@@ -149,9 +148,6 @@ export class Service {
     this.#unlink(http);
     if (this.stats.connections === 0) {
       this.#clearTimer();
-      for (const resolve of this.#drainWaiters.splice(0)) {
-        resolve();
-      }
     }
   }
 
@@ -269,29 +265,11 @@ export class Service {
     }
   }
 
-  // Shutdown.
-
-  /** Answers what is under way, then closes. Resolves when no HTTP connection is left, or after `deadlineMs`. */
-  drain(deadlineMs: number): Promise<void> {
+  /** The server closes: an idle connection does so now, and each other one after what it has under way. */
+  beginDrain(http: HttpConnection): void {
     this.isDraining = true;
-    this.beginBatch();
-    let http = this.#first;
-    while (http !== undefined) {
-      const { next } = http;
-      if (http.isIdle) {
-        http.connection.close();
-      }
-      http = next;
+    if (http.isIdle) {
+      http.connection.close();
     }
-    if (this.stats.connections === 0) {
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => {
-      const timer = this.reactor.setTimer(deadlineMs, resolve);
-      this.#drainWaiters.push(() => {
-        this.reactor.clearTimer(timer);
-        resolve();
-      });
-    });
   }
 }

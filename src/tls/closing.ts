@@ -38,7 +38,7 @@ export function end(c: TlsConnection): void {
 }
 
 /** Graceful close for the given reason. */
-export function closeAs(c: TlsConnection, code: 'closed' | 'ended'): void {
+export function closeAs(c: TlsConnection, code: 'closed' | 'ended' | 'shutdown'): void {
   if ((c.flags & (CLOSING | GONE)) !== 0) {
     return;
   }

@@ -34,6 +34,7 @@ export class Layer {
   readonly onDrain: Hook<[Connection]>;
   readonly onEnd: Hook<[Connection]>;
   readonly onClose: Hook<[Connection, CloseReason]>;
+  readonly onServerClose: Hook<[Connection]>;
   readonly onHandshakeError: ((error: TlsError, connection: Connection) => void) | undefined;
   readonly stats: TlsStats = {
     handshakesStarted: 0,
@@ -60,6 +61,7 @@ export class Layer {
     this.onDrain = inner.onDrain;
     this.onEnd = inner.onEnd;
     this.onClose = inner.onClose;
+    this.onServerClose = inner.onServerClose;
     this.onHandshakeError = onHandshakeError;
   }
 

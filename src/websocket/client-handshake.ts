@@ -164,6 +164,12 @@ export class ClientHandshake implements Stage, Timed {
     }
   }
 
+  close(): void {
+    if (!this.#isDone) {
+      this.#fail('the reactor is being closed');
+    }
+  }
+
   onSilence(): void {}
 
   onHandshakeDue(): void {

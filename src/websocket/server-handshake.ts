@@ -190,6 +190,10 @@ export class ServerHandshake implements Stage, Timed {
     this.#leave();
   }
 
+  close(): void {
+    this.#connection.close();
+  }
+
   onSilence(): void {}
 
   onHandshakeDue(): void {

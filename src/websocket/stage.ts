@@ -3,13 +3,16 @@
  * and the hooks of a handler pass everything on to it.
  */
 
-import type { CloseReason, Connection, Handler } from '../api.js';
+import type { Action, CloseReason, Connection, Handler } from '../api.js';
+import { CloseCode } from './close-code.js';
 
 export interface Stage {
   receive(bytes: Buffer): void;
   drained(): void;
   peerEnded(): void;
   ended(reason: CloseReason): void;
+  /** Ends it from this side: a WebSocket with the code. */
+  close(code: number): void;
 }
 
 function stageOf(connection: Connection): Stage | undefined {
@@ -29,5 +32,12 @@ export const STAGE_HOOKS = {
   },
   onClose(connection: Connection, reason: CloseReason): void {
     stageOf(connection)?.ended(reason);
+  },
+  onServerClose(connection: Connection): Action | void {
+    const stage = stageOf(connection);
+    if (stage === undefined) {
+      return 'close';
+    }
+    stage.close(CloseCode.GOING_AWAY);
   },
 } satisfies Handler;

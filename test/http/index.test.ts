@@ -25,13 +25,10 @@ describe('millrace/http', () => {
     const names = run("console.log(Object.keys(await import('millrace/http')).sort().join())");
     assert.deepEqual(names.split(','), [
       'CODINGS',
-      'DRAIN_TASK',
       'EventStream',
       'HttpClient',
       'HttpClientError',
       'Router',
-      'closeHttp',
-      'drainOnClose',
       'encodeEvent',
       'encodeProxyHeader',
       'formatHttpDate',

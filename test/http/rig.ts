@@ -33,7 +33,6 @@ export class HttpRig {
     const handler = httpHandler(options);
     const server = await serve({
       listen: 'tcp://127.0.0.1:0',
-      allowHalfOpen: true,
       ...serveOptions,
       handler,
     });

@@ -306,3 +306,28 @@ test('webSocketHandler speaks from the first byte on, over a Unix socket too', a
   await awaitCondition(() => client.received.length >= 7, 'the echo');
   assert.deepEqual(client.received, frame(OP.TEXT, 'hello'));
 });
+
+test('a server that closes says 1001 to each WebSocket, and waits for their answers', async (t) => {
+  const opened: WebSocket[] = [];
+  const server = await serve({
+    listen: 'tcp://127.0.0.1:0',
+    handler: webSocketServer({ onOpen: (socket) => void opened.push(socket) }),
+  });
+  t.after(() => server.close({ deadlineMs: 0 }));
+  const peer = await RawWebSocket.open(t, server.addresses[0]!);
+  const halfway = await NetClient.connect(t, server.addresses[0]!);
+  halfway.socket.write('GET / HTTP/1.1\r\n');
+  await awaitCondition(() => opened.length === 1, 'the WebSocket');
+  let isClosed = false;
+  const closing = server.close().then(() => {
+    isClosed = true;
+  });
+  assert.deepEqual(await peer.lines(1), ['close 1001']);
+  await rounds(20);
+  assert.ok(!isClosed);
+  peer.send(OP.CLOSE, closePayload(1_001));
+  assert.deepEqual(await peer.lines(1), ['end']);
+  peer.client.socket.end();
+  halfway.socket.end();
+  await closing;
+});

@@ -87,9 +87,7 @@ export class UringBuffers {
     this.#viewLengths = new Int32Array(views);
   }
 
-  /**
-   * Up to `count` (a power of two) buffers of `size` bytes for the ring `fd`, or -errno. `initially` as many; see `grow`.
-   */
+  /** Up to `count` (a power of two) buffers of `size` bytes for the ring `fd`, at first `initially`; or -errno. */
   static create(
     kernel: Kernel,
     fd: number,

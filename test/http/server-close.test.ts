@@ -4,13 +4,12 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 
 import { serve } from '../../src/engine/serve.js';
-import { closeHttp, drainOnClose } from '../../src/http/close-http.js';
 import type { HttpResponse } from '../../src/http/response.js';
 import { RawClient } from '../support/raw-client.js';
 import { nextRound, until, within } from '../support/until.js';
-import { get, HttpClient, HttpRig, post } from './rig.js';
+import { get, HttpClient, HttpRig } from './rig.js';
 
-describe('closeHttp', () => {
+describe('a server of HTTP closes', () => {
   it('idle connections end, what is under way is answered with close', async () => {
     const waiting: HttpResponse[] = [];
     const rig = await HttpRig.open({ onRequest: (_, response) => void waiting.push(response) });
@@ -19,7 +18,7 @@ describe('closeHttp', () => {
     await busy.send(get('/'));
     await until('the request', () => waiting.length === 1);
     let isClosed = false;
-    const closing = closeHttp(rig.server).then(() => {
+    const closing = rig.server.close().then(() => {
       isClosed = true;
     });
     assert.equal(await idle.rest(), '');
@@ -34,7 +33,7 @@ describe('closeHttp', () => {
     await within('the close', closing);
   });
 
-  it('a new connection is answered once meanwhile, a streamed response to its end', async () => {
+  it('a streamed response goes to its end, and the request after it is answered', async () => {
     const waiting: HttpResponse[] = [];
     const rig = await HttpRig.open({
       onRequest: (request, response) => {
@@ -42,24 +41,21 @@ describe('closeHttp', () => {
           response.write('first ');
           waiting.push(response);
         } else {
-          response.end('new');
+          response.end('after it');
         }
       },
     });
     const client = await rig.connect();
     await client.send(get('/stream') + get('/canary'));
     await until('the request', () => waiting.length === 1);
-    const closing = closeHttp(rig.server);
-    const late = await rig.connect();
-    await late.send(get('/') + get('/canary'));
-    assert.match(await late.rest(), /Connection: close\r\nContent-Length: 3\r\n\r\nnew$/);
+    const closing = rig.server.close();
+    await nextRound();
     waiting[0]!.end('last');
     // Its head had gone out before: the end of the connection is what tells.
     assert.match(
       await client.rest(),
       /first \r\n4\r\nlast\r\n0\r\n\r\nHTTP\/1.1 200 OK\r\n(.+\r\n)*Connection: close\r\n/,
     );
-    late.raw.close();
     client.raw.close();
     await within('the close', closing);
   });
@@ -69,16 +65,15 @@ describe('closeHttp', () => {
     const client = await rig.connect();
     await client.send(get('/'));
     await until('the request', () => rig.handler.httpStats.requests === 1);
-    await within('the close', closeHttp(rig.server, { deadlineMs: 20 }));
+    await within('the close', rig.server.close({ deadlineMs: 20 }));
     await client.raw.readToEnd().catch(({ code }) => assert.equal(code, 'ECONNRESET'));
   });
 
-  it('each answers, and closeHttp drains them all', async () => {
+  it('each answers, and all are drained', async () => {
     const server = await serve({
       listen: 'tcp://127.0.0.1:0',
       handler: new URL('./plain-module.js', import.meta.url),
       reactors: 2,
-      allowHalfOpen: true,
     });
     after(() => server.close({ deadlineMs: 0 }));
     const connect = async () => new HttpClient(await RawClient.connect(server.addresses[0]!));
@@ -89,11 +84,12 @@ describe('closeHttp', () => {
       seen.add((await client.answer()).body);
     }
     assert.deepEqual([...seen].sort(), ['reactor 0', 'reactor 1']);
+    const { receives } = server.stats.totals;
     for (const client of clients) {
       await client.send(get('/slow'));
     }
-    await nextRound();
-    const closing = closeHttp(server);
+    await until('the requests', () => server.stats.totals.receives === receives + 4);
+    const closing = server.close();
     for (const client of clients) {
       assert.match(
         await client.rest(),
@@ -104,22 +100,8 @@ describe('closeHttp', () => {
     await within('the close', closing);
   });
 
-  it('drainOnClose makes it the way in which a server closes; a second call hurries', async () => {
-    const waiting: HttpResponse[] = [];
-    const rig = await HttpRig.open({ onRequest: (_, response) => void waiting.push(response) });
-    assert.equal(drainOnClose(rig.server), rig.server);
-    const client = await rig.connect();
-    await client.send(post('/', ''));
-    await until('the request', () => waiting.length === 1);
-    const closing = rig.server.close();
-    await nextRound();
-    waiting[0]!.end('done');
-    assert.match(await client.rest(), /Connection: close\r\nContent-Length: 4\r\n\r\ndone$/);
-    client.raw.close();
-    await within('the close', closing);
-
+  it('a second call hurries', async () => {
     const other = await HttpRig.open({ onRequest: () => {} });
-    drainOnClose(other.server);
     const stuck = await other.connect();
     await stuck.send(get('/'));
     await until('the request', () => other.handler.httpStats.requests === 1);
