@@ -105,6 +105,7 @@ export const RULES = {
     'src/connection/drivers/uring.ts': 'test/contract/uring-linux.test.ts',
     'src/connection/lifecycle.ts': 'test/e2e/half-close.test.ts',
     'src/connection/read-path.ts': 'test/connection/connection-reads.test.ts',
+    'src/connection/timer-lists.ts': 'test/connection/timer-nodes.test.ts',
     'src/connection/write-limits.ts': 'test/connection/connection-writes.test.ts',
     'src/engine/driver-of-auto.ts': 'test/cli/doctor.test.ts',
     'src/base/wall-clock.ts': 'test/http/http-handler.test.ts',

@@ -1,6 +1,6 @@
 /**
- * Joins the driver's completions, and the wheel's timers, to the paths and hooks of the connection layer. One for each
- * reactor, called by the driver inside `poll` and by the wheel inside `advance`. Nothing here throws.
+ * Joins the driver's completions, and the wheels' timers, to the paths and hooks of the connection layer. One for each
+ * reactor, called by the driver inside `poll` and by the wheels inside `advance`. Nothing here throws.
  */
 
 import { RECEIVE_ENDED } from './connection-table.js';
@@ -12,7 +12,6 @@ import type { Listener } from './listener.js';
 import type { ReactorState } from './reactor-state.js';
 import { Counter, Hook, type ReactorStats } from './stats.js';
 import { destroyFailed, finalize } from './teardown.js';
-import { USER_TIMER } from './user-timers.js';
 
 const TIMEOUT_COUNTERS = {
   connect: Counter.timeoutConnect,
@@ -131,13 +130,9 @@ export class CompletionRouter implements Completions {
     }
   }
 
-  /** A timer of the wheel. */
-  onTimer(payload: number, id: number): void {
+  /** A timer of the user's. */
+  onTimer(id: number): void {
     this.#stats.add(Counter.timersFired, 1);
-    if (payload !== USER_TIMER) {
-      this.#onDeadline(payload);
-      return;
-    }
     const callback = this.state.timerCallbacks.get(id);
     this.state.timerCallbacks.delete(id);
     this.#stats.enterHook(Hook.timer, -1);
@@ -150,10 +145,11 @@ export class CompletionRouter implements Completions {
     this.#stats.leaveHook();
   }
 
-  #onDeadline(slot: number): void {
+  /** The timer of a connection's deadlines. */
+  onDeadline(slot: number): void {
+    this.#stats.add(Counter.timersFired, 1);
     const { state } = this;
     const connection = state.connections[slot];
-    state.table.timers[slot] = 0;
     if (connection === undefined) {
       return;
     }

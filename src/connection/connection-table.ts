@@ -68,8 +68,8 @@ const GENERATIONS = 1 << GENERATION_BITS;
 const SLOT_SPAN = 2 ** SLOT_BITS;
 const REACTOR_SPAN = 2 ** (SLOT_BITS + GENERATION_BITS);
 
-/** Of a slot, in all columns but the generations: one column of 8 bytes, eleven of 4, one of 2. */
-const SLOT_BYTES = 8 + 11 * 4 + 2;
+/** Of a slot, in all columns but the generations: one column of 8 bytes, ten of 4, one of 2. */
+const SLOT_BYTES = 8 + 10 * 4 + 2;
 const WORD = 2 ** 32;
 /** What lies so far in the future, modulo 2^32, is in the future: all else is in the past. */
 const FUTURE = WORD - 65_536;
@@ -82,8 +82,6 @@ export class ConnectionTable {
   readonly capacity: number;
   flags!: Uint32Array;
   readonly generations: Uint32Array;
-  /** Node of the timer of the connection's nearest deadline, 0 for none; with TIMED or a queue only. */
-  timers!: Uint32Array;
   /** Timeouts in milliseconds, plus 1; 0 for that of the profile. */
   idleTimeouts!: Uint32Array;
   readTimeouts!: Uint32Array;
@@ -250,7 +248,6 @@ export class ConnectionTable {
     const kept = this.#next;
     this.hardDeadlines = columns.cut(Float64Array, this.hardDeadlines, kept);
     this.flags = columns.cut(Uint32Array, this.flags, kept);
-    this.timers = columns.cut(Uint32Array, this.timers, kept);
     this.idleTimeouts = columns.cut(Uint32Array, this.idleTimeouts, kept);
     this.readTimeouts = columns.cut(Uint32Array, this.readTimeouts, kept);
     this.writeTimeouts = columns.cut(Uint32Array, this.writeTimeouts, kept);

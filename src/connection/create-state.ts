@@ -34,6 +34,7 @@ export function createState(
     driver,
     table: new ConnectionTable(slots, options.trimMin),
     wheel: new TimerWheel({ capacityMax: TIMERS_MAX, now }),
+    deadlines: new TimerWheel({ slots, now }),
     pool,
     stats,
     reactor,

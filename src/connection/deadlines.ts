@@ -1,5 +1,5 @@
 /**
- * The deadlines of connections, all on the wheel: one timer for each connection that has any, set to the nearest.
+ * The deadlines of connections, all on a wheel: one timer for each connection that has any, set to the nearest.
  * Activity does not touch the timer; it notes the time. When the timer fires, what is due is looked up, and if
  * nothing is, the timer is set again: O(1) for each, and nothing at all for each message.
  */
@@ -15,7 +15,6 @@ import {
   TIMEOUT_MAX_MS,
 } from './connection-table.js';
 import type { ReactorState } from './reactor-state.js';
-import { nodeOf } from './timer-nodes.js';
 
 /** A write timeout may come so much later. */
 const SENDING_GRACE_MS = 10;
@@ -121,7 +120,7 @@ export function dueTimeout(state: ReactorState, slot: number): TimeoutKind | und
 
 /** Makes sure that the timer fires no later than the nearest deadline. Called when one is added or brought forward. */
 export function armDeadline(state: ReactorState, slot: number): void {
-  const { table, wheel } = state;
+  const { table, deadlines } = state;
   if ((table.flags[slot] & DESTROYED) !== 0) {
     return;
   }
@@ -129,17 +128,14 @@ export function armDeadline(state: ReactorState, slot: number): void {
   if (deadline === NEVER) {
     return;
   }
-  const timer = table.timers[slot];
-  if (timer === 0) {
-    const id = wheel.set(deadline, slot);
-    table.timers[slot] = id < 0 ? 0 : nodeOf(id);
+  if (!deadlines.isActive(slot)) {
+    deadlines.set(deadline, slot);
     state.requestTurn();
     return;
   }
-  const id = wheel.idOf(timer);
   // The wheel rounds up to whole milliseconds.
-  if (wheel.deadlineOf(id) > Math.ceil(deadline)) {
-    wheel.reset(id, deadline);
+  if (deadlines.deadlineOf(slot) > Math.ceil(deadline)) {
+    deadlines.reset(slot, deadline);
     state.requestTurn();
   }
 }
@@ -176,11 +172,7 @@ export function armSending(state: ReactorState, isResting: boolean): void {
 }
 
 export function clearDeadline(state: ReactorState, slot: number): void {
-  const { table, wheel } = state;
-  if (table.timers[slot] !== 0) {
-    wheel.clear(wheel.idOf(table.timers[slot]));
-    table.timers[slot] = 0;
-  }
+  state.deadlines.clear(slot);
 }
 
 /** Sets or, with 0, removes the absolute deadline of a linger or a half-open state. */
@@ -234,8 +226,5 @@ export function resetDeadlines(state: ReactorState, slot: number): void {
   }
   if (table.hardDeadlines[slot] !== 0) {
     table.hardDeadlines[slot] = 0;
-  }
-  if (table.timers[slot] !== 0) {
-    table.timers[slot] = 0;
   }
 }

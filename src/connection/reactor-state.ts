@@ -23,7 +23,10 @@ export interface ReactorState {
   readonly kernel: Kernel;
   readonly driver: Driver;
   readonly table: ConnectionTable;
+  /** The user's timers. */
   readonly wheel: TimerWheel;
+  /** The nearest deadline of each connection that has any. */
+  readonly deadlines: TimerWheel;
   readonly pool: BlockPool;
   readonly stats: ReactorStats;
   /** The public face, for `connection.reactor`. */

@@ -73,7 +73,8 @@ export class Reactor implements ReactorFace {
     this.#loop = new EventLoop(kernel, this.#driver.doorbellDescriptor, {
       turn: () => this.#turn(),
       rest: () => this.#driver.rest(),
-      nextDeadline: () => this.state.wheel.nextDeadline(),
+      nextDeadline: () =>
+        Math.min(this.state.wheel.nextDeadline(), this.state.deadlines.nextDeadline()),
     });
     this.#warnings = new Warnings(kernel, options.onWarning);
     this.#reserve = new Reserve(kernel);

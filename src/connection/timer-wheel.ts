@@ -1,14 +1,15 @@
 /**
- * A hierarchical timing wheel for the timers of one reactor: a million of them cost 24 bytes each and no object.
- * The reactor sets them (connection deadlines, `setTimer`), calls `advance` once a turn and arms the host's alarm for
- * `nextDeadline`. The wheel has no clock of its own.
+ * A hierarchical timing wheel: a million timers cost 24 bytes each, or 12 where slots name them, and no object. A
+ * reactor has one for the user's timers and one for connections' deadlines, calls `advance` once a turn and arms the
+ * host's alarm for `nextDeadline`. The wheel has no clock of its own.
  *
  * Rules:
  * - Times are milliseconds with a fraction on the kernel's monotonic scale. A deadline is rounded up to a tick of 1 ms
  *   and `now` down, so that nothing fires early; it fires less than 2 ms late, as far as the wheel is concerned.
  * - `set`, `clear` and `reset` are O(1). `reset` to a later time, which is what activity does to an idle deadline, is
  *   one store: the timer stays where it is and is moved on when its old time comes.
- * - An id is above 0 and never names another timer (see timer-nodes.ts): clearing it late, or twice, is harmless.
+ * - An id is above 0 and never names another timer (see timer-nodes.ts): clearing it late, or twice, is harmless. But
+ *   where slots name timers (slot-timers.ts) the slot is the id.
  * - Timers of the same tick fire in no particular order.
  *
  * Structure: 6 levels of 64 slots, so that 2^36 ms (2.2 years) are in range; what lies beyond is parked in one more
@@ -18,7 +19,9 @@
  * the lowest level in use; and a jump of `now` over days visits only the slots in use.
  */
 
-import { LEVEL_BITS, LEVELS, SLOTS, TimerNodes } from './timer-nodes.js';
+import { SlotTimers } from './slot-timers.js';
+import { LEVEL_BITS, LEVELS, SLOTS } from './timer-lists.js';
+import { TimerNodes } from './timer-nodes.js';
 
 export { TIMERS_MAX } from './timer-nodes.js';
 
@@ -47,18 +50,28 @@ const MOVES_PER_FIRE = 4;
 /** `nextDeadline` looks through a list of up to this many to be exact, so that an idle process wakes but once. */
 const EXACT_MAX = 8;
 
-export interface TimerWheelOptions {
-  /** The most timers at a time; memory grows by doubling up to this. 1 to `TIMERS_MAX`. */
-  readonly capacityMax: number;
+export type TimerWheelOptions = {
   /** The time to start at, in milliseconds. */
   readonly now: number;
-}
+} & (
+  | {
+      /** The most timers at a time; memory grows by doubling up to this. 1 to `TIMERS_MAX`. */
+      readonly capacityMax: number;
+    }
+  | {
+      /**
+       * Payloads are slots, less than this, each with one timer at most, whose id is the slot. Half the memory, in
+       * exchange for ids that never go stale; and a deadline counts as no more than 49 days ahead.
+       */
+      readonly slots: number;
+    }
+);
 
 /** Called for each timer that fires; its id is stale by then. May set, reset and clear; must not call `advance`. */
 export type Fire = (payload: number, id: number) => void;
 
 export class TimerWheel {
-  readonly #nodes: TimerNodes;
+  readonly #nodes: TimerNodes | SlotTimers;
   #refused = 0;
   /** Every timer of an earlier tick has fired. Also split: its low five digits, and the rest. */
   #tick = 0;
@@ -73,7 +86,8 @@ export class TimerWheel {
     if (!(options.now >= 0 && options.now <= TICK_MAX)) {
       throw new RangeError(`now must be 0 to 2^52 milliseconds, not ${options.now}`);
     }
-    this.#nodes = new TimerNodes(options.capacityMax);
+    this.#nodes =
+      'slots' in options ? new SlotTimers(options.slots) : new TimerNodes(options.capacityMax);
     this.#moveTo(Math.floor(options.now));
   }
 
@@ -104,13 +118,8 @@ export class TimerWheel {
       this.#refused++;
       return -1;
     }
-    nodes.link(node, tick <= this.#barrier ? LATE : this.#listOf(tick));
+    nodes.link(node, tick === this.#barrier ? LATE : this.#listOf(tick));
     return nodes.idOf(node);
-  }
-
-  /** The id of the timer at a node (see `nodeOf`), which must be set. */
-  idOf(node: number): number {
-    return this.#nodes.idOf(node);
   }
 
   /** Gives a timer a new time. False when it is not set any more. */
@@ -121,11 +130,11 @@ export class TimerWheel {
     if (node === 0) {
       return false;
     }
-    const before = nodes.tick(node);
+    const before = nodes.tick(node, this.#tick);
     nodes.setTick(node, tick);
-    if (tick < before || tick <= this.#barrier) {
+    if (tick < before || tick === this.#barrier) {
       nodes.unlink(node);
-      nodes.link(node, tick <= this.#barrier ? LATE : this.#listOf(tick));
+      nodes.link(node, tick === this.#barrier ? LATE : this.#listOf(tick));
     }
     return true;
   }
@@ -154,7 +163,7 @@ export class TimerWheel {
   /** The deadline of a timer that is set, rounded up to whole milliseconds, and Infinity for any other id. */
   deadlineOf(id: number): number {
     const node = this.#nodes.find(id);
-    return node === 0 ? Number.POSITIVE_INFINITY : this.#nodes.tick(node);
+    return node === 0 ? Number.POSITIVE_INFINITY : this.#nodes.tick(node, this.#tick);
   }
 
   /**
@@ -205,15 +214,18 @@ export class TimerWheel {
       if (n === EXACT_MAX) {
         return start;
       }
-      earliest = Math.min(earliest, nodes.tick(node));
+      earliest = Math.min(earliest, nodes.tick(node, this.#tick));
       node = nodes.next(node);
     }
     return earliest;
   }
 
-  /** Gives memory of timers that are gone back to the system, where it can. Not to be called by a timer that fires. */
-  trim(): void {
-    this.#nodes.trim();
+  /**
+   * Gives memory of timers that are gone back to the system, where it can. With slots: none has a timer from `limit`
+   * on. Not to be called by a timer that fires.
+   */
+  trim(limit: number): void {
+    this.#nodes.trim(limit);
   }
 
   #run(nowTick: number, fire: Fire, budget: number): boolean {
@@ -238,7 +250,7 @@ export class TimerWheel {
         continue;
       }
       const node = nodes.first(list);
-      if (nodes.tick(node) > start) {
+      if (nodes.tick(node, this.#tick) > start) {
         if (moves <= 0) {
           return true;
         }
@@ -275,15 +287,13 @@ export class TimerWheel {
   #admitLate(): void {
     const nodes = this.#nodes;
     for (let node = nodes.first(LATE); node !== LATE; node = nodes.first(LATE)) {
-      // The wheel moved on during the advance, maybe past their ticks.
-      nodes.setTick(node, Math.max(nodes.tick(node), this.#tick));
       this.#relink(node);
     }
   }
 
   #relink(node: number): void {
     this.#nodes.unlink(node);
-    this.#nodes.link(node, this.#listOf(this.#nodes.tick(node)));
+    this.#nodes.link(node, this.#listOf(this.#nodes.tick(node, this.#tick)));
   }
 
   #moveTo(tick: number): void {
@@ -297,7 +307,10 @@ export class TimerWheel {
     if (Number.isNaN(deadlineMs)) {
       throw new RangeError('A deadline must be a number of milliseconds, not NaN');
     }
-    return Math.min(Math.max(Math.ceil(deadlineMs), this.#tick), TICK_MAX);
+    // What is due while an advance is running is due at its end: the wheel moves on meanwhile.
+    const earliest = Math.max(this.#tick, this.#barrier);
+    const latest = Math.min(this.#tick + this.#nodes.aheadMax, TICK_MAX);
+    return Math.max(Math.min(Math.ceil(deadlineMs), latest), earliest);
   }
 
   /** The list that a tick belongs to, seen from where the wheel is. */

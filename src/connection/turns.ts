@@ -31,7 +31,8 @@ export interface TurnHooks {
 export class Turns {
   readonly #state: ReactorState;
   readonly #hooks: TurnHooks;
-  readonly #fire: (payload: number, id: number) => void;
+  readonly #fireTimer: (payload: number, id: number) => void;
+  readonly #fireDeadline: (slot: number) => void;
   #tasks: Task[] = [];
   #lastTurnEnd = 0;
   #wasBusy = false;
@@ -41,7 +42,8 @@ export class Turns {
   constructor(state: ReactorState, router: CompletionRouter, hooks: TurnHooks) {
     this.#state = state;
     this.#hooks = hooks;
-    this.#fire = (payload, id) => router.onTimer(payload, id);
+    this.#fireTimer = (_, id) => router.onTimer(id);
+    this.#fireDeadline = (slot) => router.onDeadline(slot);
   }
 
   addTask(task: Task): void {
@@ -61,7 +63,7 @@ export class Turns {
     if (state.readyList.length > 0) {
       dispatchReady(state);
     }
-    let isBusy = state.wheel.size > 0 && state.wheel.advance(startedAt, this.#fire, TIMER_BUDGET);
+    let isBusy = this.#runTimers(startedAt);
     isBusy = this.#hooks.inbox() || isBusy;
     isBusy = this.#runTasks() || isBusy;
     if (state.drainList.length > 0) {
@@ -92,6 +94,12 @@ export class Turns {
     return this.#wasBusy;
   }
 
+  #runTimers(now: number): boolean {
+    const { wheel, deadlines } = this.#state;
+    const isBusy = deadlines.size > 0 && deadlines.advance(now, this.#fireDeadline, TIMER_BUDGET);
+    return (wheel.size > 0 && wheel.advance(now, this.#fireTimer, TIMER_BUDGET)) || isBusy;
+  }
+
   /** About to rest: gives memory that is not in use back to the system, now and then. */
   #trim(): void {
     const { now, pool } = this.#state;
@@ -107,12 +115,13 @@ export class Turns {
 
   /** Nearly all of very many connections are gone. */
   #trimTables(): void {
-    const { table, connections, driver, wheel } = this.#state;
+    const { table, connections, driver, wheel, deadlines } = this.#state;
     const limit = table.trim();
     if (limit >= 0) {
       connections.length = Math.min(connections.length, limit);
       driver.trim(limit);
-      wheel.trim();
+      wheel.trim(0);
+      deadlines.trim(limit);
     }
   }
 

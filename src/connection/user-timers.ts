@@ -1,7 +1,6 @@
 /**
  * Timers of the user's on the reactor's wheel: `reactor.setTimer`, and `connection.setTimer`, which end with their
- * connection. The wheel tells them from deadlines by the payload: a deadline's is its slot, a user timer's is -1, and
- * the callback is found by the timer's id.
+ * connection. The callback is found by the timer's id.
  */
 
 import type { SocketConnection } from './connection.js';
@@ -10,8 +9,6 @@ import { timeOf } from './deadlines.js';
 import { extrasOf } from './extras.js';
 import { abort } from './lifecycle.js';
 import type { ReactorState } from './reactor-state.js';
-
-export const USER_TIMER = -1;
 
 /** Longer than this is most likely an error in units: 2^36 ms are two years. */
 const DELAY_MAX = 2 ** 36;
@@ -27,7 +24,7 @@ export function setUserTimer(
   if (typeof callback !== 'function') {
     throw new TypeError(`Expected a function to call back, got ${typeof callback}`);
   }
-  const timer = state.wheel.set(timeOf(state) + milliseconds, USER_TIMER);
+  const timer = state.wheel.set(timeOf(state) + milliseconds, 0);
   if (timer < 0) {
     throw new RangeError(`Cannot set a timer: all ${state.wheel.size} are in use`);
   }

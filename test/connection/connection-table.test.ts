@@ -110,7 +110,7 @@ describe('the memory of a table', () => {
     const slots = Array.from({ length: 400 }, () => table.take());
     for (const slot of slots) {
       table.flags[slot] = slot + 1;
-      table.timers[slot] = slot + 2;
+      table.corkDepths[slot] = slot + 2;
       table.hardDeadlines[slot] = slot + 0.5;
       table.addReceived(slot, slot + 3);
       table.noteSent(slot, slot + 4);
@@ -128,7 +128,7 @@ describe('the memory of a table', () => {
     assert.equal(table.used, 49);
     for (const slot of slots.slice(0, 50).filter((slot) => slot !== 7)) {
       assert.deepEqual(
-        [table.flags[slot], table.timers[slot], table.hardDeadlines[slot]],
+        [table.flags[slot], table.corkDepths[slot], table.hardDeadlines[slot]],
         [slot + 1, slot + 2, slot + 0.5],
       );
       assert.deepEqual(

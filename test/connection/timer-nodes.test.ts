@@ -5,7 +5,8 @@ import { test } from 'node:test';
 
 import fc from 'fast-check';
 
-import { LEVELS, SLOTS, TIMERS_MAX, TimerNodes } from '../../src/connection/timer-nodes.js';
+import { LEVELS, SLOTS } from '../../src/connection/timer-lists.js';
+import { TIMERS_MAX, TimerNodes } from '../../src/connection/timer-nodes.js';
 
 function listOf(nodes: TimerNodes, list: number): number[] {
   const members: number[] = [];

@@ -163,7 +163,10 @@ export class TrialReactors {
   }
 
   get timersSet(): number {
-    return this.#reactors.reduce((sum, { state }) => sum + state.wheel.size, 0);
+    return this.#reactors.reduce(
+      (sum, { state }) => sum + state.wheel.size + state.deadlines.size,
+      0,
+    );
   }
 
   /** A counter, of all reactors together. */
