@@ -279,6 +279,17 @@ function chaos(common: Handler, random: Random): Handler {
       common.onEnd!(connection);
       return act(entryOf(connection));
     },
+    onServerClose(connection) {
+      const entry = entryOf(connection);
+      entry.alive('server-close');
+      // At once, somehow; after a while; or never, which is what the deadline is for.
+      const action = act(entry);
+      if (action === undefined && random.chance(0.7)) {
+        connection.setTimer(random.between(0, 20), () => connection.end());
+        connection.setTimer(random.between(0, 30), () => connection.close());
+      }
+      return action;
+    },
   };
 }
 
