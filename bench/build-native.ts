@@ -11,6 +11,8 @@ export const PROGRAMS = [
   'byte-sink',
   'echo-load',
   'echo-reference',
+  'http-load',
+  'http-reference',
   'idle-clients',
   'websocket-load',
 ] as const;
