@@ -17,6 +17,7 @@ import { runMillionBenchmark } from './million.js';
 import { type Options, parseOptions, USAGE } from './options.js';
 import { runPlots } from './plot.js';
 import { runHttpBenchmark } from './protocols/http.js';
+import { runSlowBenchmark } from './protocols/slow.js';
 import { runTlsBenchmark } from './protocols/tls.js';
 import { runWsBenchmark } from './protocols/ws.js';
 import { printIdle, printSummaries, type Summary, summarize, writeResults } from './report.js';
@@ -136,6 +137,8 @@ async function runOther(name: string | undefined): Promise<number | undefined> {
       return runHttpBenchmark(argv);
     case 'ws':
       return runWsBenchmark(argv);
+    case 'slow':
+      return runSlowBenchmark(argv);
     case 'tls':
       return runTlsBenchmark(argv);
     case 'rings':
