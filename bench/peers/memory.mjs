@@ -10,4 +10,6 @@ export function answerMemory(more = () => ({})) {
     const { heapUsed, external } = process.memoryUsage();
     process.stdout.write(`${JSON.stringify({ heapBytes: heapUsed + external, ...more() })}\n`);
   });
+  // A server that has closed is to end.
+  process.stdin.unref?.();
 }

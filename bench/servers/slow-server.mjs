@@ -44,7 +44,7 @@ const server = await serve({
 });
 closeOnSignals(server);
 setInterval(() => {
-  if (hub.stats.subscriptions > 0) hub.publish('all', message, { isBinary: true });
-}, PUBLISH_MS);
-answerMemory();
+  if (hub.stats.topics > 0) hub.publish('all', message, { isBinary: true });
+}, PUBLISH_MS).unref();
+answerMemory(() => ({ hub: hub.stats }));
 process.stdout.write(`listening ${new URL(server.addresses[0]).port}\n`);
