@@ -1,5 +1,5 @@
-// Peer: npm ws on node:http. `node ws.mjs`; prints "listening PORT". On /echo it echoes, on /hub it sends each message to
-// all that are there.
+// Peer: npm ws on node:http. `node ws.mjs`; prints "listening PORT". On /echo it echoes, on /hub it sends each message
+// to all that are there.
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
 import { answerMemory } from './memory.mjs';

@@ -35,6 +35,11 @@ export interface Attack {
 const DEADLINE_MS = [10_000, 12_500] as const;
 
 export function attacks(connections: number): readonly Attack[] {
+  return [...slowAttacks(connections), ...wastefulAttacks()];
+}
+
+/** Those that hold on to what they were given. */
+function slowAttacks(connections: number): readonly Attack[] {
   return [
     {
       name: 'slow heads',
@@ -79,6 +84,12 @@ export function attacks(connections: number): readonly Attack[] {
       // backlogBytes, and what one connection is.
       bytesMax: (64 + 8) * KIB,
     },
+  ];
+}
+
+/** Those that make the server work or keep. */
+function wastefulAttacks(): readonly Attack[] {
+  return [
     {
       name: 'header floods',
       ...{ connections: 100, perSecond: 300, again: true, seconds: 6 },
@@ -124,8 +135,8 @@ function closeFrame(code: number): Buffer {
 }
 
 /**
- * One compressed message, below the limit of messages, that inflates to nearly a gibibyte. A flush ends a part on a byte,
- * so that one part may follow itself. The masking key is zero.
+ * One compressed message, below the limit of messages, that inflates to nearly a gibibyte. A flush ends a part on a
+ * byte, so that one part may follow itself. The masking key is zero.
  */
 function bomb(): Buffer {
   const part = deflateRawSync(Buffer.alloc(16 * MIB), { finishFlush: constants.Z_SYNC_FLUSH });

@@ -1,7 +1,7 @@
 /**
- * HTTP/1.1: `npm run bench -- http`. Plain text over connections that are kept, one request at a time and pipelined, of
- * millrace, node:http, uWebSockets.js where it is given, and of a loop in C that only answers (native/http-reference.c):
- * what the kernel costs. The load is native/http-load.c.
+ * HTTP/1.1: `npm run bench -- http`. Plain text over connections that are kept, one request at a time and pipelined,
+ * of millrace, node:http, uWebSockets.js where it is given, and of a loop in C that only answers
+ * (native/http-reference.c): what the kernel costs. The load is native/http-load.c.
  */
 import { integer } from '../option-values.js';
 import { COMMON_USAGE, parseProtocolOptions, type ProtocolOptions, UWS_USAGE } from './options.js';

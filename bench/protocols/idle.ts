@@ -1,8 +1,8 @@
 /**
  * What a connection costs that has been served once and is silent. Two figures: the gain of the process's anonymous
- * memory, which has everything in it and jumps as V8 and malloc take memory in pieces; and the gain of JavaScript memory
- * in use after a collection, which is steady and lacks what lies outside of it (millrace's tables). The kernel's part,
- * about 5 kB for each end, is not in either.
+ * memory, which has everything in it and jumps as V8 and malloc take memory in pieces; and the gain of JavaScript
+ * memory in use after a collection, which is steady and lacks what lies outside of it (millrace's tables). The
+ * kernel's part, about 5 kB for each end, is not in either.
  */
 import { nativePath, type Program } from '../build-native.js';
 import { type Client, startClient } from '../client-process.js';

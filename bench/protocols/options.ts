@@ -37,7 +37,9 @@ type Declared = Record<string, { type: 'string' | 'boolean'; default?: string | 
 /** What the command line gives beside the common options: texts, or true for flags. */
 export type OwnValues = Readonly<Record<string, string | boolean | undefined>>;
 
-/** Reads the common options, and those of `own` as text. Throws a `TypeError` or `RangeError` that says what is wrong. */
+/**
+ * Reads the common options, and those of `own` as text. Throws a `TypeError` or `RangeError` that says what is wrong.
+ */
 export function parseProtocolOptions(
   argv: readonly string[],
   defaults: { connections: string; idle: string },

@@ -1,7 +1,7 @@
 /**
- * Protocol servers under load, as interleave.ts has it: all servers stay up, and each gets a slice of each load in turn,
- * round after round. The figure that counts is requests for a second of the server's CPU time, user and system: it does
- * not depend on who else uses the machine as rates do.
+ * Protocol servers under load, as interleave.ts has it: all servers stay up, and each gets a slice of each load in
+ * turn, round after round. The figure that counts is requests for a second of the server's CPU time, user and system:
+ * it does not depend on who else uses the machine as rates do.
  */
 import { nativePath, type Program } from '../build-native.js';
 import { type Client, startClient } from '../client-process.js';

@@ -1,4 +1,6 @@
-/** What the benchmarks of protocols do alike: limits and machine first, then loads, idle connections, tables, the file. */
+/**
+ * What the benchmarks of protocols do alike: limits and machine first, then loads, idle connections, tables, the file.
+ */
 import { buildNative } from '../build-native.js';
 import { checkLimits, warnIfBusy } from '../limits.js';
 import { describeMachine } from '../machine.js';

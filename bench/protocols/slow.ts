@@ -1,8 +1,8 @@
 /**
  * Hostile clients: `npm run bench -- slow`. Attack after attack on one server with the default limits, while honest
  * clients go on at a fixed rate: how much later they are answered, how much memory the server takes, and whether the
- * attackers got what they were due. The attackers are native/hostile-clients.c, the honest ones native/http-load.c; both
- * share a core, so that what the attack itself costs its core is in the latencies, too.
+ * attackers got what they were due. The attackers are native/hostile-clients.c, the honest ones native/http-load.c;
+ * both share a core, so that what the attack itself costs its core is in the latencies, too.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,7 @@
 /**
  * TLS: `npm run bench -- tls`. Echo over established connections, and handshakes, new and resumed, of millrace and of
- * node:tls with the same certificate; and what an idle connection costs, beside what OpenSSL itself needs for it. The load
- * is native/tls-load.c, on the system's OpenSSL.
+ * node:tls with the same certificate; and what an idle connection costs, beside what OpenSSL itself needs for it. The
+ * load is native/tls-load.c, on the system's OpenSSL.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

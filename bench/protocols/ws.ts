@@ -1,6 +1,6 @@
 /**
- * WebSocket: `npm run bench -- ws`. Echo, and broadcast to all, of millrace, npm ws, and uWebSockets.js where it is given.
- * A request is a message that a client received. The load is native/websocket-load.c.
+ * WebSocket: `npm run bench -- ws`. Echo, and broadcast to all, of millrace, npm ws, and uWebSockets.js where it is
+ * given. A request is a message that a client received. The load is native/websocket-load.c.
  */
 import { sourcesFor } from '../limits.js';
 import { integer } from '../option-values.js';

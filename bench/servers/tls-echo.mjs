@@ -19,7 +19,9 @@ closeOnSignals(server);
 answerMemory(await mallocFigures());
 process.stdout.write(`listening ${new URL(server.addresses[0]).port}\n`);
 
-/** What is in use of malloc's, which is OpenSSL's. mallinfo2 returns a structure, on x86-64 by a hidden first argument. */
+/**
+ * What is in use of malloc's, which is OpenSSL's. mallinfo2 returns a structure, on x86-64 by a hidden first argument.
+ */
 async function mallocFigures() {
   if (process.arch !== 'x64') return () => ({});
   const { declareFunctions, loadLibc, viewMemory } = await import('../../dist/base/ffi.js');
