@@ -19,9 +19,17 @@ import * as s from './uring-slots.js';
 import type { UringUnit } from './uring-unit.js';
 
 const WORD = 0x1_0000_0000;
-/** Copies of small writes: a slab of so many pieces. */
+/**
+ * Copies of small writes: a slab of so many pieces. The smallest are for broadcasts, where what thousands of
+ * connections are sent goes to the kernel in a few calls; memory is taken up as far as pieces were ever in use at the
+ * same time.
+ */
 const PIECE_BYTES = 2_048;
 const PIECES = 512;
+const SMALL_PIECE_BYTES = 256;
+const SMALL_PIECES = 8_192;
+/** Where the small ones begin. */
+const SMALL_START = PIECES * PIECE_BYTES;
 /**
  * Full means EAGAIN, to be dealt with here: left to itself the kernel would try again at each event of the socket, and
  * in the end block one of its threads for each peer that half-closes and does not read (seen on 6.18).
@@ -39,7 +47,8 @@ export class UringSender {
   readonly #callVector: IovecVector;
   readonly #direct = new DirectSends();
   readonly #slab: Region;
-  readonly #freePieces: number[] = [];
+  readonly #pieces = new FreePieces(0, PIECE_BYTES, PIECES);
+  readonly #smallPieces = new FreePieces(SMALL_START, SMALL_PIECE_BYTES, SMALL_PIECES);
   /** Sends past the queue that wait for room: record by slot. */
   readonly #blocked = new Map<number, number>();
   #borrowed: Buffer | undefined;
@@ -54,10 +63,7 @@ export class UringSender {
     this.#fail = fail;
     this.#vector = new UringVector(shared.kernel);
     this.#callVector = new IovecVector(shared.kernel);
-    this.#slab = takeRegion(shared.kernel, PIECES * PIECE_BYTES);
-    for (let i = PIECES - 1; i >= 0; i -= 1) {
-      this.#freePieces.push(i);
-    }
+    this.#slab = takeRegion(shared.kernel, SMALL_START + SMALL_PIECES * SMALL_PIECE_BYTES);
   }
 
   /** `bytes`, at `start` of the ring's receive buffers, are being reported. */
@@ -91,10 +97,10 @@ export class UringSender {
         return PENDING;
       }
     }
-    if (byteLength <= PIECE_BYTES && this.#freePieces.length > 0) {
-      const piece = this.#freePieces.pop()!;
-      this.#slab.bytes.set(bytes, piece * PIECE_BYTES);
-      this.#submit(slot, this.#direct.add(piece * PIECE_BYTES, byteLength, undefined));
+    const piece = this.#takePiece(byteLength);
+    if (piece >= 0) {
+      this.#slab.bytes.set(bytes, piece);
+      this.#submit(slot, this.#direct.add(piece, byteLength, undefined));
       return PENDING;
     }
     if ((this.#slots.flags[slot] & s.DIRECT) !== 0) {
@@ -103,6 +109,15 @@ export class UringSender {
     this.#shared.counters.calls += 1;
     const n = this.#kernel.send(this.#slots.fds[slot], bytes);
     return n < 0 && wouldBlock(n) ? 0 : n;
+  }
+
+  /** Where in the slab there is room, -1 if there is none. */
+  #takePiece(byteLength: number): number {
+    if (byteLength > PIECE_BYTES) {
+      return -1;
+    }
+    const small = byteLength <= SMALL_PIECE_BYTES ? this.#smallPieces.take() : -1;
+    return small >= 0 ? small : this.#pieces.take();
   }
 
   #submit(slot: number, record: number): void {
@@ -131,7 +146,7 @@ export class UringSender {
     const unit = this.#direct.units[record];
     const start = this.#direct.starts[record];
     if (unit === undefined) {
-      this.#freePieces.push(start / PIECE_BYTES);
+      (start < SMALL_START ? this.#pieces : this.#smallPieces).give(start);
     } else {
       unit.buffers.unpin(start);
     }
@@ -343,5 +358,35 @@ export class UringSender {
     this.#vector.release();
     giveRegion(this.#kernel, this.#callVector.region);
     giveRegion(this.#kernel, this.#slab);
+  }
+}
+
+/** The pieces of one size that are not in use, by where they start. Those that never were are not listed. */
+class FreePieces {
+  readonly #free: number[] = [];
+  readonly #size: number;
+  readonly #end: number;
+  #fresh: number;
+
+  constructor(start: number, size: number, count: number) {
+    this.#fresh = start;
+    this.#size = size;
+    this.#end = start + size * count;
+  }
+
+  take(): number {
+    const free = this.#free.pop();
+    if (free !== undefined) {
+      return free;
+    }
+    if (this.#fresh === this.#end) {
+      return -1;
+    }
+    this.#fresh += this.#size;
+    return this.#fresh - this.#size;
+  }
+
+  give(start: number): void {
+    this.#free.push(start);
   }
 }
