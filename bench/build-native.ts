@@ -11,6 +11,9 @@ export const PROGRAMS = [
   'byte-sink',
   'echo-load',
   'echo-reference',
+  'hostile-clients',
+  'http-load',
+  'http-reference',
   'idle-clients',
   'websocket-load',
 ] as const;

@@ -16,14 +16,16 @@ import { describeMachine } from './machine.js';
 import { runMillionBenchmark } from './million.js';
 import { type Options, parseOptions, USAGE } from './options.js';
 import { runPlots } from './plot.js';
+import { runHttpBenchmark } from './protocols/http.js';
+import { runSlowBenchmark } from './protocols/slow.js';
+import { runTlsBenchmark } from './protocols/tls.js';
+import { runWsBenchmark } from './protocols/ws.js';
 import { printIdle, printSummaries, type Summary, summarize, writeResults } from './report.js';
 import { runRingsBenchmark } from './rings.js';
 import type { ServerCommand } from './server-process.js';
 import { runTimersBenchmark } from './timers.js';
 import { runWebSocketBenchmark } from './websocket-codec.js';
 import { runWebSocketDeflateBenchmark } from './websocket-deflate.js';
-import { runWebSocketLoadBenchmark } from './websocket-load.js';
-import { runTlsBenchmark } from './tls.js';
 
 async function runLoad(
   mode: 'echo' | 'stream',
@@ -125,15 +127,18 @@ async function runOther(name: string | undefined): Promise<number | undefined> {
       return 0;
     case 'million':
       return runMillionBenchmark(argv);
-    case 'websocket':
+    case 'websocket-codec':
       runWebSocketBenchmark(argv);
       return 0;
     case 'websocket-deflate':
       runWebSocketDeflateBenchmark(argv);
       return 0;
-    case 'websocket-load':
-      await runWebSocketLoadBenchmark(argv);
-      return 0;
+    case 'http':
+      return runHttpBenchmark(argv);
+    case 'ws':
+      return runWsBenchmark(argv);
+    case 'slow':
+      return runSlowBenchmark(argv);
     case 'tls':
       return runTlsBenchmark(argv);
     case 'rings':

@@ -43,11 +43,10 @@ export interface Options {
 export const USAGE = `usage: npm run bench -- [echo|stream|idle|clients8k|all] [options]
        npm run bench -- buffers [--rounds N] [--only TEXT]
        npm run bench -- timers
-       npm run bench -- websocket|websocket-deflate [--rounds N]
-       npm run bench -- websocket-load [--connections LIST] [--bytes N] [--rounds N] [--idle N]
+       npm run bench -- websocket-codec|websocket-deflate [--rounds N]
+       npm run bench -- http|ws|tls|slow --help
        npm run bench -- plot
        npm run bench -- million --help
-       npm run bench -- tls [--rounds N] [--slice SECONDS] …
        npm run bench -- rings --help
   --connections LIST   connection counts (echo 100,1000,10000; stream 10,100; idle 19000;
                        clients8k 8192); with all: those of echo

@@ -30,6 +30,8 @@ export interface Memory {
 export interface ServerProcess {
   readonly name: string;
   readonly port: number;
+  /** Of the first process. */
+  readonly pid: number;
   readonly processes: number;
   /** User and system time since the start, of all threads, ended ones included. Resolution: 10 ms. */
   cpuSeconds(): number;
@@ -55,6 +57,7 @@ export async function startServer(
   return {
     name: command.name,
     port,
+    pid: child.pid,
     processes: pids.length,
     cpuSeconds: () => sum(pids, processCpuSeconds),
     memory: () => ({

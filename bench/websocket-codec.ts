@@ -1,7 +1,7 @@
 /**
- * What the WebSocket protocol costs without I/O: `npm run bench -- websocket [--rounds N]`. Masking, UTF-8 checks and
- * receiving whole messages, by size; medians of the rounds, in nanoseconds for each operation. The plain forms that
- * were not taken stand beside: masking byte by byte, and UTF-8 by Node's `isUtf8` alone.
+ * What the WebSocket protocol costs without I/O: `npm run bench -- websocket-codec [--rounds N]`. Masking, UTF-8
+ * checks and receiving whole messages, by size; medians of the rounds, in nanoseconds for each operation. The plain
+ * forms that were not taken stand beside: masking byte by byte, and UTF-8 by Node's `isUtf8` alone.
  */
 
 import { isUtf8 } from 'node:buffer';

@@ -2,6 +2,7 @@
 // PORT".
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:tls';
+import { answerMemory } from './memory.mjs';
 
 const BACKLOG = 4096;
 const [certFile, keyFile] = process.argv.slice(2);
@@ -30,3 +31,4 @@ server.on('tlsClientError', () => {});
 server.listen({ host: '127.0.0.1', port: 0, backlog: BACKLOG }, () => {
   process.stdout.write(`listening ${server.address().port}\n`);
 });
+answerMemory();

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { closeOnSignals, serve } from '../../dist/index.js';
 import { tlsHandler } from '../../dist/tls/index.js';
+import { answerMemory } from '../peers/memory.mjs';
 
 const [certFile, keyFile] = process.argv.slice(2);
 const echo = {
@@ -15,20 +16,20 @@ const server = await serve({
 });
 closeOnSignals(server);
 
-// "memory": what is in use of malloc's and of the JavaScript heap, as JSON. With --expose-gc. mallinfo2 returns a
-// structure, which on x86-64 means a hidden first argument: its address.
-if (globalThis.gc !== undefined && process.arch === 'x64') {
+answerMemory(await mallocFigures());
+process.stdout.write(`listening ${new URL(server.addresses[0]).port}\n`);
+
+/**
+ * What is in use of malloc's, which is OpenSSL's. mallinfo2 returns a structure, on x86-64 by a hidden first argument.
+ */
+async function mallocFigures() {
+  if (process.arch !== 'x64') return () => ({});
   const { declareFunctions, loadLibc, viewMemory } = await import('../../dist/base/ffi.js');
   const { mallinfo2 } = declareFunctions(null, { mallinfo2: 'void mallinfo2(uintptr_t)' });
   const address = loadLibc().calloc(10, 8);
   const fields = new BigUint64Array(viewMemory(address, 80));
-  process.stdin.on('data', () => {
-    globalThis.gc();
-    const { heapUsed, external } = process.memoryUsage();
+  return () => {
     mallinfo2(address);
-    const mallocBytes = Number(fields[4] + fields[7]);
-    const heapBytes = heapUsed + external;
-    process.stdout.write(`${JSON.stringify({ mallocBytes, heapBytes })}\n`);
-  });
+    return { mallocBytes: Number(fields[4] + fields[7]) };
+  };
 }
-process.stdout.write(`listening ${new URL(server.addresses[0]).port}\n`);

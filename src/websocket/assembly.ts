@@ -8,9 +8,8 @@
  */
 
 import { HEADER_BYTES_MAX } from './frame.js';
+import { giveBuffer, takeBuffer } from './message-buffers.js';
 import { UTF8_START } from './utf8.js';
-
-const FIRST_BYTES = 1_024;
 
 export class Assembly {
   /** The first bytes of a header that is not complete. */
@@ -46,9 +45,16 @@ export class Assembly {
     return this.headerLength === 0 && this.opcode < 0 && this.messageOpcode === 0;
   }
 
-  /** The message so far: valid until the next call. */
+  /** The message so far: valid until the next call, or, if its buffer is taken, until that is given back. */
   get message(): Buffer {
     return this.#buffer === undefined ? EMPTY : this.#buffer.subarray(0, this.#length);
+  }
+
+  /** Takes the buffer that the message lies in, to be given back when nobody sees the message any more. */
+  takeMessageBuffer(): Buffer | undefined {
+    const buffer = this.#buffer;
+    this.#buffer = undefined;
+    return buffer;
   }
 
   /** Appends a copy and returns the buffer that has it, at `length` before the call. `max` is the message's limit. */
@@ -56,11 +62,10 @@ export class Assembly {
     const needed = this.#length + (end - start);
     let buffer = this.#buffer;
     if (buffer === undefined || buffer.byteLength < needed) {
-      const size = Math.max(needed, Math.min(max, Math.max(needed * 2, FIRST_BYTES)));
-      // Not from Node's shared pool, and only what was copied in is ever shown.
-      const grown = Buffer.allocUnsafeSlow(size);
+      const grown = takeBuffer(needed, max);
       if (buffer !== undefined) {
         buffer.copy(grown, 0, 0, this.#length);
+        giveBuffer(buffer);
       }
       buffer = grown;
       this.#buffer = grown;
@@ -75,8 +80,11 @@ export class Assembly {
     this.isCompressed = false;
     this.fragments = 0;
     this.utf8 = UTF8_START;
-    this.#buffer = undefined;
     this.#length = 0;
+    if (this.#buffer !== undefined) {
+      giveBuffer(this.#buffer);
+      this.#buffer = undefined;
+    }
   }
 
   endFrame(): void {

@@ -4,6 +4,7 @@
  */
 
 import { RawInflate, STEP_BYTES, Z_BUF_ERROR, Z_OK, Z_STREAM_END } from '../base/zlib.js';
+import { giveBuffer, takeBuffer } from './message-buffers.js';
 import type { Decompressor } from './receiver.js';
 import { VIOLATIONS, type Violation } from './violation.js';
 
@@ -19,6 +20,8 @@ export class Inflater implements Decompressor {
   readonly #stream: RawInflate;
   readonly #keeps: boolean;
   readonly #ratioMax: number;
+  /** Of a message that is longer than a step. */
+  #gathered: Buffer | undefined = undefined;
 
   /** `keeps`: messages may refer to earlier ones, as was agreed. */
   constructor(windowBits: number, keeps: boolean, ratioMax: number) {
@@ -32,13 +35,21 @@ export class Inflater implements Decompressor {
    * connection has failed.
    */
   inflate(data: Buffer, bytesMax: number): Buffer | Violation {
+    const result = this.#inflate(data, bytesMax);
+    if (!(result instanceof Uint8Array) && this.#gathered !== undefined) {
+      giveBuffer(this.#gathered);
+    }
+    this.#gathered = undefined;
+    return result;
+  }
+
+  #inflate(data: Buffer, bytesMax: number): Buffer | Violation {
     const stream = this.#stream;
     if (!this.#keeps) {
       stream.reset();
     }
     const end = data.byteLength + TAIL.byteLength;
     const ratioBytes = Math.max(RATIO_FROM_BYTES, data.byteLength * this.#ratioMax);
-    let gathered: Buffer | undefined;
     let length = 0;
     let ends = 0;
     for (let at = 0; ; ) {
@@ -68,16 +79,30 @@ export class Inflater implements Decompressor {
         }
         stream.resetKeepingWindow();
       }
-      if (isDone && gathered === undefined) {
+      if (isDone && length === 0) {
         // A copy: whoever gets it may compress, or inflate, before it is done with it.
         return Buffer.from(stream.output);
       }
-      gathered = append(gathered, length, stream.output, bytesMax);
+      this.#append(length, stream.output, bytesMax);
       length += produced;
       if (isDone) {
-        return gathered.subarray(0, length);
+        return this.#gathered!.subarray(0, length);
       }
     }
+  }
+
+  /** To the end of a buffer that doubles, up to the message's limit. */
+  #append(length: number, piece: Buffer, bytesMax: number): void {
+    const needed = length + piece.byteLength;
+    const before = this.#gathered;
+    if (before === undefined || before.byteLength < needed) {
+      this.#gathered = takeBuffer(needed, bytesMax);
+      if (before !== undefined) {
+        before.copy(this.#gathered, 0, 0, length);
+        giveBuffer(before);
+      }
+    }
+    piece.copy(this.#gathered!, length);
   }
 
   /** Frees zlib's memory. */
@@ -88,16 +113,4 @@ export class Inflater implements Decompressor {
 
 function isBroken(status: number): boolean {
   return status !== Z_OK && status !== Z_STREAM_END && status !== Z_BUF_ERROR;
-}
-
-/** Copies to the end of a buffer that doubles, up to the message's limit. */
-function append(to: Buffer | undefined, length: number, piece: Buffer, bytesMax: number): Buffer {
-  const needed = length + piece.byteLength;
-  let target = to;
-  if (target === undefined || target.byteLength < needed) {
-    target = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(bytesMax, needed * 2)));
-    to?.copy(target, 0, 0, length);
-  }
-  piece.copy(target, length);
-  return target;
 }

@@ -25,6 +25,7 @@ import {
 } from './frame.js';
 import { header, parseHeader } from './header.js';
 import { mask } from './mask.js';
+import { giveBuffer } from './message-buffers.js';
 import { checkUtf8, isWholeUtf8, UTF8_INVALID, UTF8_START } from './utf8.js';
 import { VIOLATIONS, type Violation } from './violation.js';
 
@@ -87,6 +88,7 @@ export class Receiver {
   /** Drops what is held and what comes. */
   stop(): void {
     this.#flags |= STOPPED;
+    this.#partial?.endMessage();
     this.#partial = undefined;
   }
 
@@ -307,6 +309,7 @@ export class Receiver {
 
   #finishMessage(partial: Assembly, sink: FrameSink): void {
     const { message, messageOpcode, isCompressed, utf8 } = partial;
+    const buffer = partial.takeMessageBuffer();
     partial.endMessage();
     this.#letGo(partial);
     if (isCompressed) {
@@ -315,6 +318,10 @@ export class Receiver {
       this.#fail(VIOLATIONS.UTF8, 0, sink);
     } else {
       sink.onMessage(message, messageOpcode === BINARY);
+    }
+    // Not if the sink threw.
+    if (buffer !== undefined) {
+      giveBuffer(buffer);
     }
   }
 

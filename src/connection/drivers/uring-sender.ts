@@ -22,6 +22,8 @@ const WORD = 0x1_0000_0000;
 /** Copies of small writes: a slab of so many pieces. */
 const PIECE_BYTES = 2_048;
 const PIECES = 512;
+/** Where a record lies whose piece somebody else has by now, though its completion has not been read. */
+const RECLAIMED = -1;
 /**
  * Full means EAGAIN, to be dealt with here: left to itself the kernel would try again at each event of the socket, and
  * in the end block one of its threads for each peer that half-closes and does not read (seen on 6.18).
@@ -91,7 +93,7 @@ export class UringSender {
         return PENDING;
       }
     }
-    if (byteLength <= PIECE_BYTES && this.#freePieces.length > 0) {
+    if (byteLength <= PIECE_BYTES && (this.#freePieces.length > 0 || this.#reclaimPieces())) {
       const piece = this.#freePieces.pop()!;
       this.#slab.bytes.set(bytes, piece * PIECE_BYTES);
       this.#submit(slot, this.#direct.add(piece * PIECE_BYTES, byteLength, undefined));
@@ -104,6 +106,33 @@ export class UringSender {
     const n = this.#kernel.send(this.#slots.fds[slot], bytes);
     return n < 0 && wouldBlock(n) ? 0 : n;
   }
+
+  /**
+   * All pieces are in use, as in a broadcast to thousands: submits what waits, and takes the pieces of what was sent.
+   * The completions stay where they are, for the batch. True if there is a piece.
+   */
+  #reclaimPieces(): boolean {
+    for (const { queue } of this.#files.units) {
+      // Completions that find no room are set aside by the kernel, where nobody sees them.
+      if (queue.pending > 0 && queue.pending <= queue.completionRoom) {
+        queue.flush();
+        queue.forEachNew(this.#reclaim);
+      }
+    }
+    return this.#freePieces.length > 0;
+  }
+
+  readonly #reclaim = (tag: number, result: number): void => {
+    const record = tag >>> 8;
+    if ((tag & 0xff) !== s.TAG_SEND || record === 0) {
+      return;
+    }
+    const { starts, lefts, units } = this.#direct;
+    if (units[record] === undefined && starts[record] >= 0 && lefts[record] === result) {
+      this.#freePieces.push(starts[record] / PIECE_BYTES);
+      starts[record] = RECLAIMED;
+    }
+  };
 
   #submit(slot: number, record: number): void {
     const direct = this.#direct;
@@ -131,7 +160,9 @@ export class UringSender {
     const unit = this.#direct.units[record];
     const start = this.#direct.starts[record];
     if (unit === undefined) {
-      this.#freePieces.push(start / PIECE_BYTES);
+      if (start !== RECLAIMED) {
+        this.#freePieces.push(start / PIECE_BYTES);
+      }
     } else {
       unit.buffers.unpin(start);
     }

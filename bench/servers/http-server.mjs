@@ -1,0 +1,19 @@
+// The HTTP server of millrace under measurement: `node http-server.mjs`; prints "listening PORT". GET /plaintext.
+// MILLRACE_DRIVER as ever.
+import { closeOnSignals, serve } from '../../dist/index.js';
+import { httpHandler, prepareFields, Router } from '../../dist/http/index.js';
+import { answerMemory } from '../peers/memory.mjs';
+
+const PLAIN = prepareFields({ 'Content-Type': 'text/plain' });
+const router = new Router().get('/plaintext', (_request, response) => {
+  response.fields(PLAIN).end('Hello, World!');
+});
+const server = await serve({
+  listen: 'tcp://127.0.0.1:0',
+  backlog: 4096,
+  allowHalfOpen: true,
+  handler: httpHandler({ onRequest: router.onRequest }),
+});
+closeOnSignals(server);
+answerMemory();
+process.stdout.write(`listening ${new URL(server.addresses[0]).port}\n`);
