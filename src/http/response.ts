@@ -98,7 +98,8 @@ export class HttpResponse {
   }
 
   #checkFresh(): void {
-    if (this.#state !== FRESH) {
+    // Of a client that is gone nobody needs to know: `end` says so.
+    if (this.#state !== FRESH && !this.#isCut) {
       throw new Error('Cannot change the head of a response: it has been sent');
     }
   }
