@@ -26,6 +26,9 @@ export class HttpClientResponse {
   readonly #head: ResponseHead;
   /** 200 to 999. */
   readonly status: number;
+  /** Of the request that this answers: another one than was asked for after redirects, which it counts. */
+  url = '';
+  redirects = 0;
   /** Bytes of the body; undefined if only the server knows. 0 without a body, whatever Content-Length says then. */
   readonly contentLength: number | undefined;
   /** Internal: one of BODY_…. */
