@@ -20,7 +20,7 @@ import { ClientReading } from './client-reading.js';
 import { HttpClientResponse } from './client-response.js';
 import { RequestSender } from './client-sender.js';
 import type { HttpClientStats } from './client-stats.js';
-import { READ_END } from './request-reader.js';
+import { READ_END } from './message-reader.js';
 import { trailersOf } from './trailers.js';
 
 const CONTINUE = 100;

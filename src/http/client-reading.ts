@@ -8,7 +8,7 @@ import { BODY_PAUSED, BODY_WAITING } from './body-state.js';
 import type { ClientExchange } from './client-exchange.js';
 import type { ClientLimits } from './client-limits.js';
 import type { HttpClientResponse, ResponseOrigin } from './client-response.js';
-import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from './request-reader.js';
+import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from './message-reader.js';
 import { READ_INTERIM, ResponseReader } from './response-reader.js';
 
 const NO_BYTES = Buffer.alloc(0);

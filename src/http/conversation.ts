@@ -18,7 +18,7 @@ import { Exchange } from './exchange.js';
 import type { HttpConnection } from './http-connection.js';
 import { REJECT_STATUS, type RejectCode } from './rejects.js';
 import type { HttpRequest } from './request.js';
-import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from './request-reader.js';
+import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from './message-reader.js';
 import { reasonOf, statusLine } from './status.js';
 import { trailersOf } from './trailers.js';
 

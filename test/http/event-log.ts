@@ -7,8 +7,8 @@ import {
   READ_END,
   READ_HEAD,
   READ_MORE,
-  RequestReader,
-} from '../../src/http/request-reader.js';
+} from '../../src/http/message-reader.js';
+import { RequestReader } from '../../src/http/request-reader.js';
 
 /** Feeds `bytes` in pieces that end at the given cuts. Adjacent pieces of a body are one event. */
 export function logOf(
