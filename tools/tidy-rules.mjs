@@ -136,6 +136,7 @@ export const RULES = {
     'src/http/grammar.ts': 'test/http/request-reader.test.ts',
     'src/http/partial-head.ts': 'test/http/request-reader.test.ts',
     'src/http/request-head.ts': 'test/http/request-reader.test.ts',
+    'src/http/message-body.ts': 'test/http/request-body.test.ts',
     'src/http/message-reader.ts': 'test/http/request-reader.test.ts',
     'src/cli/demo.ts': 'test/cli/http.test.ts',
     'src/cli/http-handler.ts': 'test/cli/http.test.ts',

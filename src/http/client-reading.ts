@@ -7,13 +7,13 @@ import type { Connection } from '../api.js';
 import { BODY_PAUSED, BODY_WAITING } from './body-state.js';
 import type { ClientExchange } from './client-exchange.js';
 import type { ClientLimits } from './client-limits.js';
-import type { HttpClientResponse, ResponseOrigin } from './client-response.js';
 import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from './message-reader.js';
+import type { BodyOrigin, BodyOwner } from './request-body.js';
 import { READ_INTERIM, ResponseReader } from './response-reader.js';
 
 const NO_BYTES = Buffer.alloc(0);
 
-export abstract class ClientReading implements ResponseOrigin {
+export abstract class ClientReading implements BodyOrigin {
   protected readonly reader: ResponseReader;
   /** Undefined until it is open. */
   connection: Connection | undefined;
@@ -57,7 +57,7 @@ export abstract class ClientReading implements ResponseOrigin {
   }
 
   /** The program has asked for the body. */
-  startBody(response: HttpClientResponse): void {
+  startBody(response: BodyOwner): void {
     if (this.exchange?.response === response) {
       this.goOn();
     }
