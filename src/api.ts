@@ -55,7 +55,7 @@ export interface CloseReason {
   readonly error?: Error;
   /** Which deadline passed. */
   readonly timeout?: 'connect' | 'read' | 'write' | 'idle' | 'linger';
-  /** Bytes that were accepted by `write` and that the kernel never got. */
+  /** Bytes that were accepted by `write` or `sendFile` and that the kernel never got. */
   readonly unsentBytes: number;
 }
 
@@ -73,6 +73,8 @@ export interface Connection<Context = unknown> {
   readonly remoteAddress: string;
   /** Bytes accepted by `write` that the kernel does not have yet. */
   readonly queuedBytes: number;
+  /** Bytes of files accepted by `sendFile` that the kernel does not have yet: they take no memory. */
+  readonly queuedFileBytes: number;
   /** Bytes received from the peer and reported. */
   readonly bytesReceived: number;
   /** Bytes handed to the kernel. */
@@ -87,6 +89,29 @@ export interface Connection<Context = unknown> {
    * once, also when the connection closes first. With `full` or `closed`, nothing was taken and `onFree` is not called.
    */
   writeOwned(bytes: Uint8Array, onFree?: () => void): WriteResult;
+  /**
+   * Sends `byteLength` bytes of a regular file from `offset` on, in order with the writes before and after it,
+   * without a copy through the process where the transport allows it (sendfile(2)); others, such as TLS, read it piece
+   * by piece.
+   *
+   * The descriptor stays the caller's: it must be open until `onDone`, which comes exactly once, in this call or later:
+   * with true when the kernel has all of the part, with false when the connection closed first. Close it there. After
+   * `full` or `closed` nothing was taken, and `onDone` is not called.
+   *
+   * No limit of queued bytes concerns a file; at most 64 parts may wait in a connection, one more is `full`. Transports
+   * that read the file answer `full` to writes until they are done with it. The write timeout counts from the last byte
+   * that the peer took. A file that ends before the part does costs the connection: `error` with ENODATA.
+   *
+   * A read from a slow disk holds up the reactor.
+   *
+   * @throws TypeError or RangeError for wrong arguments.
+   */
+  sendFile(
+    file: number | { readonly fd: number },
+    offset: number,
+    byteLength: number,
+    onDone?: (isSent: boolean) => void,
+  ): WriteResult;
   /**
    * Calls back once all that was written before has been handed to the kernel (true), or the connection closed first
    * (false). Handed to the kernel does not mean received by the peer.

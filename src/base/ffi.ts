@@ -26,6 +26,8 @@ const PROTOTYPES = {
   sendBytes: 'int send(int, void*, uint32_t, int)',
   send: 'int send(int, uintptr_t, uint32_t, int)',
   sendmsg: 'int sendmsg(int, uintptr_t, int)',
+  sendfile: 'int sendfile(int, int, uintptr_t, size_t)',
+  pread: 'int pread(int, uintptr_t, uint32_t, int64_t)',
   shutdown: 'int shutdown(int, int)',
   close: 'int close(int)',
   setsockopt: 'int setsockopt(int, int, int, void*, uint32_t)',

@@ -100,6 +100,11 @@ export interface Kernel {
   sendAt(fd: number, address: number, byteLength: number): number;
   /** Sends `count` iovecs (two 64-bit words each: address, length) that lie at the start of `iovecs`. */
   sendVector(fd: number, iovecs: Region, count: number): number;
+  /**
+   * sendfile(2): sends up to `byteLength` bytes of an open file, from `offset` on, without a copy through the process.
+   * 0 is the end of the file. It may wait for a disk, though not for the socket.
+   */
+  sendFile(fd: number, file: number, offset: number, byteLength: number): number;
   /** `how`: SHUT_RD 0, SHUT_WR 1, SHUT_RDWR 2. */
   shutdown(fd: number, how: number): number;
   close(fd: number): number;
@@ -116,8 +121,10 @@ export interface Kernel {
   /** Opens a descriptor that does nothing, to be given up when the table is full. */
   reserve(): number;
 
-  // Files: only what Unix sockets need.
+  // Files: only what Unix sockets need, and what is sent from them.
 
+  /** pread(2): reads up to `byteLength` bytes into `region`, from byte `start` of it on. 0 is the end of the file. */
+  readAt(file: number, offset: number, region: Region, start: number, byteLength: number): number;
   unlink(path: string): number;
   /** chmod(2). */
   changeMode(path: string, mode: number): number;

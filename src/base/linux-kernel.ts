@@ -14,6 +14,7 @@ import { HostAlarm, HostDoorbell } from './host-loop.js';
 import type { Alarm, Doorbell, Kernel, Region, Ring } from './kernel.js';
 import { EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from './layout.js';
 import * as linux from './linux.js';
+import { makeOurs, readFilePart, sendFilePart } from './linux-files.js';
 import type { LinuxKernelOptions } from './linux-kernel-options.js';
 import {
   allocateRegion,
@@ -145,14 +146,9 @@ export class LinuxKernel implements Kernel {
   }
 
   send(fd: number, bytes: Uint8Array): number {
-    const byteLength = bytes.byteLength;
+    const length = Math.min(bytes.byteLength, CALL_BYTES_MAX);
     for (;;) {
-      const n = this.#libc.sendBytes(
-        fd,
-        bytes,
-        Math.min(byteLength, CALL_BYTES_MAX),
-        linux.MSG_NOSIGNAL,
-      );
+      const n = this.#libc.sendBytes(fd, bytes, length, linux.MSG_NOSIGNAL);
       if (n >= 0) {
         return n;
       }
@@ -199,6 +195,14 @@ export class LinuxKernel implements Kernel {
     }
   }
 
+  sendFile(fd: number, file: number, offset: number, byteLength: number): number {
+    return sendFilePart(this.#libc, this.#scratch, fd, file, offset, byteLength);
+  }
+
+  readAt(file: number, offset: number, region: Region, start: number, byteLength: number): number {
+    return readFilePart(this.#libc, file, offset, region, start, byteLength);
+  }
+
   shutdown(fd: number, how: number): number {
     return result(this.#libc.shutdown(fd, how));
   }
@@ -237,19 +241,11 @@ export class LinuxKernel implements Kernel {
   }
 
   adopt(fd: number): number {
-    const flags = result(this.#libc.fcntl(fd, linux.F_GETFL, 0));
-    if (flags < 0) {
-      return flags;
-    }
-    const n = result(this.#libc.fcntl(fd, linux.F_SETFL, flags | linux.O_NONBLOCK));
-    if (n < 0) {
-      return n;
-    }
-    const m = result(this.#libc.fcntl(fd, linux.F_SETFD, linux.FD_CLOEXEC));
-    if (m >= 0) {
+    const n = makeOurs(this.#libc, fd);
+    if (n >= 0) {
       this.#registry?.set(fd, this.#owner);
     }
-    return m;
+    return n;
   }
 
   duplicate(fd: number): number {
@@ -293,12 +289,8 @@ export class LinuxKernel implements Kernel {
 
   epollWait(epfd: number, events: Region): number {
     const max = (events.bytes.byteLength / EPOLL_EVENT_SIZE) | 0;
-    const n = this.#libc.epoll_wait(epfd, events.address, max, 0);
-    if (n >= 0) {
-      return n;
-    }
-    const code = errno();
-    return code === EINTR ? 0 : -code;
+    const n = result(this.#libc.epoll_wait(epfd, events.address, max, 0));
+    return n === -EINTR ? 0 : n;
   }
 
   eventfd(): number {

@@ -15,6 +15,7 @@
 import type { Region } from '../base/kernel.js';
 import {
   Block,
+  KIND_FILE,
   KIND_FOREIGN,
   KIND_HEAP,
   KIND_SHARED,
@@ -200,6 +201,11 @@ export class BlockPool {
     return node;
   }
 
+  /** A node without bytes, for the place of a part of a file. */
+  mark(): Block {
+    return this.takeNode(KIND_FILE, NO_BYTES);
+  }
+
   /** One more holder of the same node. */
   retain(block: Block): void {
     if (block.state === STATE_FREE) {
@@ -355,7 +361,10 @@ export class BlockPool {
     block.bytes = NO_BYTES;
   }
 
-  private takeNode(kind: typeof KIND_SHARED | typeof KIND_FOREIGN, bytes: Buffer): Block {
+  private takeNode(
+    kind: typeof KIND_SHARED | typeof KIND_FOREIGN | typeof KIND_FILE,
+    bytes: Buffer,
+  ): Block {
     let node = this.spareNodes;
     if (node === null) {
       node = new Block(kind, bytes, 0, null);

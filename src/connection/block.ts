@@ -29,11 +29,14 @@ export const KIND_HEAP = 1;
 export const KIND_SHARED = 2;
 /** A view of memory that is not the pool's: an owned array of the user, or the driver's receive buffer. */
 export const KIND_FOREIGN = 3;
+/** Without bytes: the place of a part of a file in a write queue. */
+export const KIND_FILE = 4;
 export type BlockKind =
   | typeof KIND_SLAB
   | typeof KIND_HEAP
   | typeof KIND_SHARED
-  | typeof KIND_FOREIGN;
+  | typeof KIND_FOREIGN
+  | typeof KIND_FILE;
 
 /** Stands where there is no memory, so that the field keeps one type. */
 export const NO_BYTES: Buffer = Buffer.alloc(0);

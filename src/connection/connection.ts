@@ -10,6 +10,8 @@ import { BLOCKED, DESTROYED, HELD, makeId, NO_WRITE, PAUSED, WOKEN } from './con
 import { idleTimeoutOf, readTimeoutOf, setActivityTimeouts, setWriteTimeout } from './deadlines.js';
 import { getConnectionOption, setConnectionOption } from './descriptor-options.js';
 import { extrasOf } from './extras.js';
+import { filePart } from './file-part.js';
+import { queueOf } from './flush.js';
 import { abort, close, end, finishSending, stateOf } from './lifecycle.js';
 import { localAddressOf, remoteAddressOf } from './peer-addresses.js';
 import type { Profile } from './profile.js';
@@ -17,7 +19,7 @@ import type { ReactorState } from './reactor-state.js';
 import { listReady, pause, readerOf, resume } from './read-path.js';
 import { ConnectionWriter } from './stream.js';
 import { clearUserTimer, setConnectionTimer } from './user-timers.js';
-import { queuedBytes } from './write-limits.js';
+import { hasRoomForFile, queuedBytes, queuedFileBytes, unsentBytes } from './write-limits.js';
 import * as writePath from './write-path.js';
 
 export class SocketConnection implements Connection {
@@ -63,6 +65,10 @@ export class SocketConnection implements Connection {
     return this.slot < 0 ? 0 : queuedBytes(this.owner, this.slot);
   }
 
+  get queuedFileBytes(): number {
+    return this.slot < 0 ? 0 : queuedFileBytes(this.owner, this.slot);
+  }
+
   get bytesReceived(): number {
     return this.slot < 0 ? 0 : this.owner.table.bytesReceived(this.slot);
   }
@@ -97,6 +103,18 @@ export class SocketConnection implements Connection {
     return writePath.writeOwned(this.owner, this, bytes, onFree);
   }
 
+  sendFile(
+    file: number | { readonly fd: number },
+    offset: number,
+    byteLength: number,
+    onDone?: (isSent: boolean) => void,
+  ): WriteResult {
+    const part = filePart(file, offset, byteLength, onDone);
+    return part.left === 0
+      ? writePath.sendEmptyFile(this.owner, this, part)
+      : writePath.sendFile(this.owner, this, part);
+  }
+
   receipt(callback: (handedOver: boolean) => void): void {
     checkCallback('receipt', callback);
     const { owner, slot } = this;
@@ -109,11 +127,11 @@ export class SocketConnection implements Connection {
           owner.warn(error);
         }
       });
-    } else if (queuedBytes(owner, slot) === 0) {
+    } else if (unsentBytes(owner, slot) === 0) {
       const handedOver = (owner.table.flags[slot] & DESTROYED) === 0;
       owner.reactor.execute(() => callback(handedOver));
     } else {
-      writePath.queueOf(owner, slot).addReceipt(callback, owner.table.directBytes[slot] > 0);
+      queueOf(owner, slot).addReceipt(callback, owner.table.directBytes[slot] > 0);
     }
   }
 
@@ -122,7 +140,7 @@ export class SocketConnection implements Connection {
     if (slot < 0 || (owner.table.flags[slot] & DESTROYED) !== 0) {
       return Promise.resolve(false);
     }
-    if (queuedBytes(owner, slot) <= this.profile.lowWaterMark) {
+    if (queuedBytes(owner, slot) <= this.profile.lowWaterMark && hasRoomForFile(owner, slot)) {
       return Promise.resolve(true);
     }
     owner.table.flags[slot] |= BLOCKED;

@@ -48,6 +48,7 @@ export function createState(
     emptyReader: new ConnectionReader(pool),
     spareQueues: [],
     flushList: [],
+    fileList: [],
     readyList: [],
     starvedList: [],
     drainList: [],

@@ -37,7 +37,7 @@ import {
   unreadBytes,
 } from './read-path.js';
 import { Counter, Hook, type HookIndex } from './stats.js';
-import { flush } from './write-path.js';
+import { flush } from './flush.js';
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -310,6 +310,9 @@ function resolveDrained(state: ReactorState, slot: number): void {
 
 /** Works off the list of connections whose writes were gathered. */
 export function dispatchFlushes(state: ReactorState): void {
+  if (state.fileList.length > 0) {
+    state.flushList.push(...state.fileList.splice(0));
+  }
   while (state.flushList.length > 0) {
     const list = state.flushList;
     state.flushList = [];

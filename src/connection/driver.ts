@@ -79,6 +79,11 @@ export interface SendVector {
    * vector is full, or took only the first part: nothing may be appended after that.
    */
   appendBytes(bytes: Uint8Array): boolean;
+  /**
+   * Appends a part of a regular file, which must stay open until `sent`. Only alone: false if something was appended
+   * before, and nothing may be appended after it. A file that ends before that part does is the error ENODATA.
+   */
+  appendFile(file: number, offset: number, byteLength: number): boolean;
 }
 
 export interface DriverCounters {

@@ -30,7 +30,8 @@ import {
 import { setHardDeadline } from './deadlines.js';
 import type { ReactorState } from './reactor-state.js';
 import { destroy, destroyFailed, noteReason, replaceReason } from './teardown.js';
-import { flush, onSentBytes } from './write-path.js';
+import { flush } from './flush.js';
+import { onSentBytes } from './write-path.js';
 
 export function stateOf(state: ReactorState, slot: number): ConnectionState {
   const flags = slot < 0 ? DESTROYED : state.table.flags[slot];

@@ -48,6 +48,8 @@ export interface ReactorState {
 
   /** Slots whose corked or gathered writes go out at the end of the callback or turn. */
   flushList: number[];
+  /** Slots that go on with a file in the next turn. */
+  fileList: number[];
   /** Slots with unread bytes, a wake, or held bytes to report. */
   readyList: number[];
   /** Slots that wait for memory before they receive more. */

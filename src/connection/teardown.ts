@@ -5,7 +5,7 @@
  */
 
 import type { CloseReason } from '../api.js';
-import { ECONNRESET, EPIPE } from '../base/errno.js';
+import { ECONNRESET, ENODATA, EPIPE } from '../base/errno.js';
 import { SystemError } from '../errors.js';
 import type { SocketConnection } from './connection.js';
 import {
@@ -84,7 +84,9 @@ export function destroyFailed(
   if ((state.table.flags[slot] & (CLOSING | SEND_ENDED)) !== (CLOSING | SEND_ENDED)) {
     // After a reset the system does not know the address any more: then it is there only if it was asked for before.
     const address = state.connections[slot]?.remoteAddress || undefined;
-    const error = new SystemError(syscall, errno, address);
+    // Of a file that is shorter than what was to be sent of it.
+    const call = errno === ENODATA ? 'sendfile' : syscall;
+    const error = new SystemError(call, errno, address);
     replaceReason(state, slot, isReset ? 'reset' : 'error', error);
   }
   // Else all of ours was handed over and we only waited for the peer's FIN: a reset says the same.
@@ -105,7 +107,7 @@ export function finalize(state: ReactorState, slot: number): CloseReason {
     const queue = state.queues.get(slot)!;
     state.queues.delete(slot);
     table.flags[slot] &= ~QUEUED;
-    teardown.unsentBytes += queue.byteLength;
+    teardown.unsentBytes += queue.totalBytes;
     state.queuedBytes -= queue.byteLength;
     queue.clear();
     spare(state, queue);

@@ -84,7 +84,8 @@ export class Turns {
       driver.hasWork ||
       state.readyList.length > 0 ||
       state.drainList.length > 0 ||
-      state.flushList.length > 0;
+      state.flushList.length > 0 ||
+      state.fileList.length > 0;
     if (state.sendingList.length > 0) {
       armSending(state, !this.#wasBusy);
     }

@@ -12,11 +12,47 @@ import type { ReactorState } from './reactor-state.js';
 import { Counter } from './stats.js';
 import { destroy, noteReason } from './teardown.js';
 
+/** Parts of files that one connection may have queued. */
+const QUEUED_FILES_MAX = 64;
+
+/** Bytes in memory. */
 export function queuedBytes(state: ReactorState, slot: number): number {
   const direct = state.table.directBytes[slot];
   return (state.table.flags[slot] & QUEUED) === 0
     ? direct
     : direct + state.queues.get(slot)!.byteLength;
+}
+
+/** The bytes of files that wait behind or among them: they take no memory, and no limit of bytes concerns them. */
+export function queuedFileBytes(state: ReactorState, slot: number): number {
+  return (state.table.flags[slot] & QUEUED) === 0 ? 0 : state.queues.get(slot)!.fileBytes;
+}
+
+/** All that was accepted and that the kernel does not have. */
+export function unsentBytes(state: ReactorState, slot: number): number {
+  const direct = state.table.directBytes[slot];
+  return (state.table.flags[slot] & QUEUED) === 0
+    ? direct
+    : direct + state.queues.get(slot)!.totalBytes;
+}
+
+/** Why one more file cannot be taken, if so. */
+export function refuseFile(
+  state: ReactorState,
+  connection: SocketConnection,
+): WriteResult | undefined {
+  const { slot } = connection;
+  if (slot < 0 || (state.table.flags[slot] & NO_WRITE) !== 0) {
+    return 'closed';
+  }
+  return hasRoomForFile(state, slot) ? undefined : refuseFull(state, connection);
+}
+
+/** Whether one more part of a file may be queued. */
+export function hasRoomForFile(state: ReactorState, slot: number): boolean {
+  return (
+    (state.table.flags[slot] & QUEUED) === 0 || state.queues.get(slot)!.fileCount < QUEUED_FILES_MAX
+  );
 }
 
 /** Whether a write of so many bytes is above the cap. One write on an empty queue never is: it could never be sent. */
@@ -42,16 +78,20 @@ export function refuse(
   if (!isAboveCap(state, connection, byteLength)) {
     return undefined;
   }
+  if (profile.whenFull === WHEN_FULL_PAUSE_SOURCE) {
+    if (queuedBytes(state, slot) + byteLength <= profile.writeQueueMax * 2) {
+      return undefined;
+    }
+  }
+  return refuseFull(state, connection);
+}
+
+function refuseFull(state: ReactorState, { slot, profile }: SocketConnection): WriteResult {
   if (profile.whenFull === WHEN_FULL_CLOSE) {
     state.stats.add(Counter.refusedWriteOverflow, 1);
     noteReason(state, slot, 'overflow');
     destroy(state, slot, true);
     return 'closed';
-  }
-  if (profile.whenFull === WHEN_FULL_PAUSE_SOURCE) {
-    if (queuedBytes(state, slot) + byteLength <= profile.writeQueueMax * 2) {
-      return undefined;
-    }
   }
   state.stats.add(Counter.refusedWriteFull, 1);
   // Who was refused waits for onDrain, though the queue may be below the high-water mark.
@@ -76,7 +116,8 @@ export function noteDrained(state: ReactorState, connection: SocketConnection): 
   const { table } = state;
   if (
     (table.flags[slot] & BLOCKED) !== 0 &&
-    queuedBytes(state, slot) <= connection.profile.lowWaterMark
+    queuedBytes(state, slot) <= connection.profile.lowWaterMark &&
+    hasRoomForFile(state, slot)
   ) {
     table.flags[slot] &= ~BLOCKED;
     state.drainList.push(connection);

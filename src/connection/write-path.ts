@@ -15,20 +15,28 @@ import {
   CONNECTING,
   CORKED,
   DESTROYED,
-  FLUSH_LISTED,
   NO_DIRECT_SEND,
   QUEUED,
   SENDING,
   WROTE,
 } from './connection-table.js';
-import { noteSending, noteSent, timeOf } from './deadlines.js';
+import { noteSending } from './deadlines.js';
 import { PENDING } from './driver.js';
+import { countSent, flush, listForFlush, onHandedOver, queueOf, retire } from './flush.js';
 import type { LinkedBuffer } from './linked-buffer.js';
 import type { ReactorState } from './reactor-state.js';
 import { Counter } from './stats.js';
-import { destroyFailed, spare } from './teardown.js';
-import { isAboveCap, limitQueued, noteDrained, queuedBytes, refuse } from './write-limits.js';
-import { WriteQueue } from './write-queue.js';
+import { destroyFailed } from './teardown.js';
+import {
+  isAboveCap,
+  limitQueued,
+  noteDrained,
+  queuedBytes,
+  refuse,
+  refuseFile,
+  unsentBytes,
+} from './write-limits.js';
+import type { FilePart, WriteQueue } from './write-queue.js';
 
 /** `data` must be a Uint8Array or a string. */
 export function write(
@@ -82,7 +90,7 @@ export function writev(
     return refusal;
   }
   if (byteLength === 0) {
-    return queuedBytes(state, slot) === 0 ? 'sent' : 'queued';
+    return unsentBytes(state, slot) === 0 ? 'sent' : 'queued';
   }
   const queue = queueOf(state, slot);
   for (const piece of pieces) {
@@ -104,6 +112,35 @@ export function writeOwned(
   }
   state.queuedBytes += bytes.byteLength;
   queueOf(state, slot).appendOwned(bytes, onFree);
+  return afterEnqueue(state, connection);
+}
+
+/** Nothing of a file: done in its order, as a write of no bytes is. */
+export function sendEmptyFile(
+  state: ReactorState,
+  connection: SocketConnection,
+  { onDone }: FilePart,
+): WriteResult {
+  const result = writev(state, connection, []);
+  if (result === 'sent' && onDone !== undefined) {
+    state.reactor.execute(() => onDone(true));
+  } else if (result === 'queued' && onDone !== undefined) {
+    connection.receipt(onDone);
+  }
+  return result;
+}
+
+/** Queues a part of a file of at least one byte. */
+export function sendFile(
+  state: ReactorState,
+  connection: SocketConnection,
+  part: FilePart,
+): WriteResult {
+  const refusal = refuseFile(state, connection);
+  if (refusal !== undefined) {
+    return refusal;
+  }
+  queueOf(state, connection.slot).appendFile(part);
   return afterEnqueue(state, connection);
 }
 
@@ -137,7 +174,7 @@ function enqueue(
       return refusal;
     }
     if (bytes.byteLength === 0) {
-      return queuedBytes(state, slot) === 0 ? 'sent' : 'queued';
+      return unsentBytes(state, slot) === 0 ? 'sent' : 'queued';
     }
   }
   appendCopy(state, queueOf(state, slot), bytes, from);
@@ -268,88 +305,6 @@ function onDirectSent(state: ReactorState, connection: SocketConnection, n: numb
     retire(state, slot, queue);
   }
   noteDrained(state, connection);
-}
-
-function listForFlush(state: ReactorState, slot: number): void {
-  if ((state.table.flags[slot] & FLUSH_LISTED) === 0) {
-    state.table.flags[slot] |= FLUSH_LISTED;
-    state.flushList.push(slot);
-    state.requestTurn();
-  }
-}
-
-/** Hands the queue to the driver until it is empty or the driver keeps it. */
-export function flush(state: ReactorState, connection: SocketConnection): void {
-  const { slot } = connection;
-  const { table, driver } = state;
-  while ((table.flags[slot] & (QUEUED | SENDING | DESTROYED | CONNECTING)) === QUEUED) {
-    if (queuedBytes(state, slot) === 0) {
-      // An empty array was given away, or a callback of the queue is running: then it is retired when that returns.
-      retire(state, slot, state.queues.get(slot)!);
-      return;
-    }
-    const n = driver.send(slot);
-    if (n === PENDING) {
-      table.flags[slot] |= SENDING;
-      noteSending(state, slot);
-      return;
-    }
-    if (n < 0) {
-      destroyFailed(state, slot, 'send', -n);
-      return;
-    }
-    onHandedOver(state, connection, n);
-  }
-}
-
-/** `n` bytes of the queue are with the kernel. May call the user's onFree and receipts. */
-function onHandedOver(state: ReactorState, connection: SocketConnection, n: number): void {
-  const { slot } = connection;
-  countSent(state, slot, n);
-  const queue = state.queues.get(slot)!;
-  state.queuedBytes -= n;
-  queue.consume(n);
-  if (connection.slot !== slot) {
-    return;
-  }
-  retire(state, slot, queue);
-  noteDrained(state, connection);
-}
-
-/** Takes the connection's queue away once nothing is in it and no callback of it runs. */
-function retire(state: ReactorState, slot: number, queue: WriteQueue): void {
-  if (queue.isIdle && state.queues.get(slot) === queue) {
-    state.table.flags[slot] &= ~QUEUED;
-    state.queues.delete(slot);
-    spare(state, queue);
-  }
-}
-
-function countSent(state: ReactorState, slot: number, n: number): void {
-  if (n > 0) {
-    state.table.addSent(slot, n);
-    state.stats.add(Counter.bytesSent, n);
-    state.stats.add(Counter.sends, 1);
-    noteSent(state, slot);
-  }
-}
-
-/** The connection's queue, made if it has none. */
-export function queueOf(state: ReactorState, slot: number): WriteQueue {
-  let queue = state.queues.get(slot);
-  if (queue === undefined) {
-    queue =
-      state.spareQueues.pop() ??
-      new WriteQueue(state.pool, {
-        onError: (error) => state.warn(error),
-        asynchronous: state.driver.isAsynchronous,
-      });
-    state.queues.set(slot, queue);
-    state.table.flags[slot] |= QUEUED;
-    // The write timeout counts from here, also while the queue is corked: no send has noted a time yet.
-    state.table.noteSent(slot, timeOf(state));
-  }
-  return queue;
 }
 
 export function cork(state: ReactorState, slot: number): void {

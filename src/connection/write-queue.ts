@@ -1,7 +1,8 @@
 /**
  * What a connection has still to send: a chain of blocks with copied bytes, among them nodes that view arrays which
- * users gave away (`appendOwned`). A connection has a queue only while something is queued; the reactor keeps spare
- * ones. Used by write-path.ts; the driver pulls through `gather`.
+ * users gave away (`appendOwned`), and nodes that mark the places of parts of files, which lie in a list beside it. A
+ * connection has a queue only while something is queued; the reactor keeps spare ones. Used by write-path.ts and
+ * flush.ts; the driver pulls through `gather`.
  *
  * - Everything is sent in the order in which it was appended. Small pieces share a block.
  * - With an asynchronous driver the gathered blocks are lent to the kernel until `consume` or `clear`: the pool refuses
@@ -11,7 +12,7 @@
  *   and stops nothing. While they run `hasReceipts` is true: the queue must not be given to another connection yet.
  */
 
-import { type Block, KIND_FOREIGN } from './block.js';
+import { type Block, KIND_FILE, KIND_FOREIGN } from './block.js';
 import { BlockChain } from './block-chain.js';
 import type { BlockPool } from './block-pool.js';
 import type { SendVector } from './driver.js';
@@ -21,6 +22,8 @@ import type { LinkedBuffer } from './linked-buffer.js';
 const OWNED_BYTES_MIN = 2048;
 /** Linked buffers below this are copied behind what is queued, if it fits there. */
 const LINKED_BYTES_MIN = 1024;
+/** Of a file in one send, so that a fast peer with a long file does not keep the others waiting. */
+export const FILE_SEND_MAX = 1_048_576;
 
 const HANDED_OVER = 0;
 const NOT_HANDED_OVER = 1;
@@ -45,6 +48,17 @@ export interface WriteQueueSizes {
 
 type Receipt = (handedOver: boolean) => void;
 
+/** A part of a file that is to be sent. */
+export interface FilePart {
+  /** Its descriptor, which is the caller's and stays open until `onDone` was called. */
+  readonly file: number;
+  offset: number;
+  /** Bytes that are still to be sent; above 0 when it is appended. */
+  left: number;
+  /** Called once: with true when the system has all of it. */
+  readonly onDone: Receipt | undefined;
+}
+
 export class WriteQueue extends BlockChain {
   private readonly onError: (error: unknown) => void;
   private readonly isAsynchronous: boolean;
@@ -60,6 +74,10 @@ export class WriteQueue extends BlockChain {
   private readonly due: (Receipt | (() => void))[] = [];
   private readonly dueAs: Due[] = [];
   private isCalling = false;
+  /** Parts of files, in the order of their nodes. */
+  private readonly files: FilePart[] = [];
+  /** What is left of them; not in `byteLength`, which is memory. */
+  fileBytes = 0;
 
   constructor(pool: BlockPool, options: WriteQueueOptions) {
     super(pool);
@@ -74,7 +92,21 @@ export class WriteQueue extends BlockChain {
 
   /** Nothing is queued and no callback is running: the queue may serve another connection. */
   get isIdle(): boolean {
-    return this.byteLength === 0 && !this.hasReceipts;
+    return this.totalBytes === 0 && !this.hasReceipts;
+  }
+
+  /** Bytes of memory and of files. */
+  get totalBytes(): number {
+    return this.byteLength + this.fileBytes;
+  }
+
+  get fileCount(): number {
+    return this.files.length;
+  }
+
+  /** Whether what is to be sent next is a part of a file. */
+  get startsWithFile(): boolean {
+    return this.head !== null && this.head.kind === KIND_FILE;
   }
 
   /** Copies `bytes` from `from` on. False, taking nothing, when the pool has no room. */
@@ -106,6 +138,12 @@ export class WriteQueue extends BlockChain {
     this.appendNode(this.pool.wrap(view, onFree ?? null));
   }
 
+  appendFile(part: FilePart): void {
+    this.files.push(part);
+    this.fileBytes += part.left;
+    this.appendNode(this.pool.mark());
+  }
+
   /** Moves everything unread of `buffer`, of the same pool, here; it is empty afterwards. */
   appendLinked(buffer: LinkedBuffer): void {
     if (buffer.isBorrowing) {
@@ -124,8 +162,9 @@ export class WriteQueue extends BlockChain {
   }
 
   /**
-   * Appends what is queued to `vector`, from the head on, until it is full. Returns the number of ranges, which is 0
-   * only if nothing is queued, or if the first array was transferred by its user, which `onError` is told.
+   * Appends what is queued to `vector`, from the head on, until it is full or a file follows. Returns the number of
+   * ranges, which is 0 only if nothing is queued, if the vector does not take the file that comes first, or if the
+   * first array was transferred by its user, which `onError` is told.
    */
   gather(vector: SendVector): number {
     // The driver asks again for the same send: it has made nothing of what it gathered before.
@@ -133,6 +172,9 @@ export class WriteQueue extends BlockChain {
     let count = 0;
     for (let node = this.head; node !== null; node = node.next) {
       const byteLength = node.end - node.start;
+      if (node.kind === KIND_FILE) {
+        return count > 0 ? count : this.gatherFile(vector);
+      }
       if (node.address !== 0) {
         if (!vector.append(node.address + node.start, byteLength)) {
           break;
@@ -152,14 +194,48 @@ export class WriteQueue extends BlockChain {
     return count;
   }
 
+  private gatherFile(vector: SendVector): number {
+    const { file, offset, left } = this.files[0]!;
+    return vector.appendFile(file, offset, Math.min(left, FILE_SEND_MAX)) ? 1 : 0;
+  }
+
   /** The kernel has the first `n` bytes; nothing is lent any more. May call user callbacks. */
   consume(n: number): void {
-    if (!(n >= 0 && n <= this.byteLength)) {
-      throw new RangeError(`Cannot consume ${n} bytes: ${this.byteLength} are queued`);
+    const isFile = this.startsWithFile;
+    const most = isFile ? this.files[0]!.left : this.byteLength;
+    if (!(n >= 0 && n <= most)) {
+      throw new RangeError(`Cannot consume ${n} bytes: ${most} are queued`);
     }
     this.recall();
-    this.byteLength -= n;
     this.consumed += n;
+    if (isFile) {
+      this.consumeFile(n);
+    } else {
+      this.consumeBytes(n);
+    }
+    if (this.head === null) {
+      this.forget();
+    }
+    this.takeDueReceipts();
+    if (this.due.length > 0) {
+      this.callDue();
+    }
+  }
+
+  private consumeFile(n: number): void {
+    const part = this.files[0]!;
+    part.offset += n;
+    part.left -= n;
+    this.fileBytes -= n;
+    if (part.left === 0) {
+      const head = this.head!;
+      this.head = head.next;
+      this.dropNode(head);
+    }
+  }
+
+  private consumeBytes(n: number): void {
+    this.byteLength -= n;
     let rest = n;
     while (rest > 0) {
       const head = this.head!;
@@ -172,13 +248,6 @@ export class WriteQueue extends BlockChain {
       this.head = head.next;
       this.dropNode(head);
     }
-    if (this.head === null) {
-      this.forget();
-    }
-    this.takeDueReceipts();
-    if (this.due.length > 0) {
-      this.callDue();
-    }
   }
 
   /**
@@ -186,12 +255,12 @@ export class WriteQueue extends BlockChain {
    * queue is cleared first. With `isBehind` bytes that are not in this queue go before: at the next `consume`.
    */
   addReceipt(callback: Receipt, isBehind = false): void {
-    if (this.byteLength === 0 && !isBehind) {
+    if (this.totalBytes === 0 && !isBehind) {
       this.callLater(callback, HANDED_OVER);
       this.callDue();
     } else {
       this.receipts.push(callback);
-      this.positions.push(this.consumed + this.byteLength);
+      this.positions.push(this.consumed + this.totalBytes);
     }
   }
 
@@ -238,9 +307,20 @@ export class WriteQueue extends BlockChain {
 
   private dropNode(node: Block): void {
     const { onFree } = node;
+    if (node.kind === KIND_FILE) {
+      this.dropFile();
+    }
     this.pool.release(node);
     if (onFree !== null) {
       this.callLater(onFree, FREED);
+    }
+  }
+
+  private dropFile(): void {
+    const { left, onDone } = this.files.shift()!;
+    this.fileBytes -= left;
+    if (onDone !== undefined) {
+      this.callLater(onDone, left === 0 ? HANDED_OVER : NOT_HANDED_OVER);
     }
   }
 

@@ -1,26 +1,31 @@
 /**
  * One connection of a client: sends a request, and what was received goes through the reader to its response. One
- * request at a time, so that no response can be taken for another's; what comes when none is under way closes it.
+ * request at a time, so that no response can be taken for another's, unless the program wants pipelining; what comes
+ * when none is under way closes it.
  *
  *     AT REST ──start──> sending, reading ──(response complete, request sent, nothing after it)──> AT REST
+ *                                         ──(and more were sent)──> reading
  *       any ──(reject, timeout, abort, surplus)──> aborted
  */
 
 import type { Connection } from '../api.js';
-import { BODY_DISCARDED, BODY_FLOWING, BODY_PAUSED, BODY_WAITING } from './body-state.js';
+import { BODY_DISCARDED, BODY_FLOWING } from './body-state.js';
 import { HttpClientError, type HttpClientTimeout, refused, timedOut } from './client-error.js';
 import type { ClientExchange } from './client-exchange.js';
 import type { ClientLimits } from './client-limits.js';
+import type { OutgoingRequest } from './client-request.js';
 import { ClientPace } from './client-pace.js';
-import { HttpClientResponse, type ResponseOrigin } from './client-response.js';
+import { ClientPipeline } from './client-pipeline.js';
+import { ClientReading } from './client-reading.js';
+import { HttpClientResponse } from './client-response.js';
 import { RequestSender } from './client-sender.js';
 import type { HttpClientStats } from './client-stats.js';
-import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from './request-reader.js';
-import { READ_INTERIM, ResponseReader } from './response-reader.js';
+import { READ_END } from './message-reader.js';
 import { trailersOf } from './trailers.js';
 
-const NO_BYTES = Buffer.alloc(0);
 const CONTINUE = 100;
+/** How long the server's FIN is waited for. */
+const EVICT_MS = 100;
 
 /** What it needs of the pool. */
 export interface ClientPool {
@@ -32,59 +37,97 @@ export interface ClientPool {
   onGone(connection: ClientConnection): void;
   /** Its socket is closed. */
   onClosed(connection: ClientConnection): void;
-  /** The connection was closed before it answered anything: the request may be sent on another one. */
-  sendAgain(exchange: ClientExchange): void;
+  /** One more request may be sent behind those that are under way. */
+  onRoom(connection: ClientConnection): void;
+  /**
+   * The connection ended before it answered anything of these: they are sent on another one. `isFailed`: it was not the
+   * server that said it would end it.
+   */
+  sendAgain(exchanges: readonly ClientExchange[], isFailed: boolean): void;
 }
 
-export class ClientConnection implements ResponseOrigin {
+export class ClientConnection extends ClientReading {
   readonly key: string;
   readonly #pool: ClientPool;
-  readonly #reader: ResponseReader;
-  #connection: Connection | undefined;
   #pace: ClientPace | undefined;
-  #exchange: ClientExchange | undefined;
   #sender: RequestSender | undefined;
-  /** Received, and to be read when the program wants more. */
-  #unread: Buffer | undefined;
-  #isInBatch = false;
-  #hasAnswered = false;
   #isPeerDone = false;
-  #isOver = false;
+  /** The reactor is about to go. */
   #isLast = false;
   #dropped = 0;
   #restTimer = -1;
   /** Requests that it was given. */
   served = 0;
+  /** The larger, the later it came to rest: the pool's. */
+  restedAt = 0;
+  /** Whether it has answered, and stayed open: then others may follow before their turn. */
+  #isPersistent = false;
+  readonly #pipeline = new ClientPipeline(this);
 
   constructor(key: string, pool: ClientPool) {
+    super(pool.limits);
     this.key = key;
     this.#pool = pool;
-    this.#reader = new ResponseReader(pool.limits);
-  }
-
-  get connection(): Connection | undefined {
-    return this.#connection;
   }
 
   open(connection: Connection): void {
-    this.#connection = connection;
+    this.connection = connection;
     this.#pace = new ClientPace(connection, this);
     this.#pool.onOpen(this);
   }
 
   start(exchange: ClientExchange): void {
-    const connection = this.#connection!;
+    const connection = this.connection!;
     const { request } = exchange;
     connection.clearTimer(this.#restTimer);
-    this.#exchange = exchange;
-    this.#hasAnswered = false;
+    this.exchange = exchange;
+    this.hasAnswered = false;
     this.#dropped = 0;
     this.served += 1;
     this.#pool.stats.reused += this.served > 1 ? 1 : 0;
-    this.#reader.begin(request.method);
+    this.reader.begin(request.method);
     this.#pace!.begin(request.timeouts, request.expectsContinue);
     this.#sender = new RequestSender(connection, request, this);
     this.#sender.start();
+  }
+
+  /** Whether the request may be sent behind those that are under way (RFC 9112 9.3.2). */
+  hasRoomFor({ isRetried, request }: ClientExchange): boolean {
+    const current = this.exchange;
+    return (
+      current !== undefined &&
+      this.#isPersistent &&
+      !this.#isPeerDone &&
+      !this.#isFull &&
+      this.#pipeline.length + 1 < this.#pool.limits.pipeliningMax &&
+      mayPipeline(current.request) &&
+      mayPipeline(request) &&
+      !isRetried &&
+      this.#sender!.isDone &&
+      this.#pipeline.isSent
+    );
+  }
+
+  /** Requests under way. */
+  get depth(): number {
+    return (this.isBusy ? 1 : 0) + this.#pipeline.length;
+  }
+
+  /** Sends the request behind those that are under way. */
+  startBehind(exchange: ClientExchange): void {
+    this.served += 1;
+    this.#pool.stats.reused += 1;
+    this.#pool.stats.pipelined += 1;
+    this.#pipeline.add(this.connection!, exchange);
+  }
+
+  /** The request of which nothing is there yet is given up: its response will be dropped. True if it is here. */
+  abandon(exchange: ClientExchange, error: unknown): boolean {
+    if (!this.#pipeline.has(exchange)) {
+      return false;
+    }
+    exchange.fail(error);
+    return true;
   }
 
   /** The reactor's server closes: what is under way is the last. */
@@ -97,18 +140,27 @@ export class ClientConnection implements ResponseOrigin {
 
   /** Whether that request is the one under way. */
   carries(exchange: ClientExchange): boolean {
-    return this.#exchange === exchange;
+    return this.exchange === exchange;
   }
 
   get isBusy(): boolean {
-    return this.#exchange !== undefined;
+    return this.exchange !== undefined;
   }
 
   // Sending.
 
   onSent(): void {
-    if (this.#exchange !== undefined && this.#exchange.response === undefined) {
+    if (this.exchange !== undefined && this.exchange.response === undefined) {
       this.#pace!.beginHead();
+    }
+    this.#pool.onRoom(this);
+  }
+
+  onPipelined(exchange: ClientExchange): void {
+    if (this.carries(exchange)) {
+      this.onSent();
+    } else {
+      this.#pool.onRoom(this);
     }
   }
 
@@ -128,99 +180,15 @@ export class ClientConnection implements ResponseOrigin {
 
   // Receiving.
 
-  /** Bytes from the connection, borrowed; none when it was woken. */
-  receive(bytes: Buffer): void {
-    if (this.#isOver) {
-      return;
-    }
-    this.#hasAnswered ||= bytes.byteLength > 0;
-    if (this.#unread === undefined) {
-      this.#run(bytes, false);
-    } else {
-      const unread = this.#unread;
-      this.#unread = undefined;
-      this.#run(bytes.byteLength === 0 ? unread : Buffer.concat([unread, bytes]), true);
-    }
-  }
-
-  /** The program has asked for the body. */
-  startBody(response: HttpClientResponse): void {
-    if (this.#exchange?.response === response) {
-      this.goOn();
-    }
-  }
-
-  goOn(): void {
-    if (this.#isInBatch || this.#exchange === undefined) {
-      return;
-    }
-    const bytes = this.#unread ?? NO_BYTES;
-    this.#unread = undefined;
-    this.#run(bytes, true);
-  }
-
-  #run(bytes: Buffer, isOwn: boolean): void {
-    this.#isInBatch = true;
-    try {
-      this.#process(bytes, isOwn);
-    } catch (error) {
-      // Of the program's, such as a body's sink: what was not read is lost.
-      this.fail(error);
-      throw error;
-    } finally {
-      this.#isInBatch = false;
-    }
-    this.#settle();
-  }
-
-  #process(bytes: Buffer, isOwn: boolean): void {
-    const reader = this.#reader;
-    let pos = 0;
-    while (!this.#isOver) {
-      if (this.#mustWait()) {
-        if (pos < bytes.byteLength) {
-          const rest = bytes.subarray(pos);
-          this.#unread = isOwn ? rest : Buffer.from(rest);
-        }
-        return;
-      }
-      const event = reader.next(bytes, pos);
-      pos = reader.pos;
-      if (event === READ_MORE) {
-        return;
-      }
-      if (event === READ_INTERIM) {
-        this.#onInterim();
-      } else if (event === READ_HEAD) {
-        this.#onHead();
-      } else if (event === READ_DATA) {
-        this.#onBody(bytes.subarray(reader.dataStart, reader.dataEnd));
-      } else if (event === READ_END) {
-        this.#onEnd(pos < bytes.byteLength);
-      } else {
-        this.#refuse();
-      }
-    }
-  }
-
-  /** Whether the program holds the body back. */
-  #mustWait(): boolean {
-    const response = this.#exchange?.response;
-    if (response === undefined || this.#reader.remaining === 0) {
-      return false;
-    }
-    return response.bodyState === BODY_WAITING || response.bodyState === BODY_PAUSED;
-  }
-
-  #onInterim(): void {
-    if (this.#reader.head.status === CONTINUE && this.#sender?.isWaiting === true) {
+  protected onInterim(): void {
+    if (this.reader.head.status === CONTINUE && this.#sender?.isWaiting === true) {
       this.#pace!.beginSend();
       this.#sender.proceed();
     }
   }
 
-  #onHead(): void {
-    const { head, framing } = this.#reader;
+  protected onHead(): void {
+    const { head, framing } = this.reader;
     const sender = this.#sender!;
     if (sender.isWaiting) {
       // An answer to the head alone: the body is not sent, hence the connection cannot go on.
@@ -232,73 +200,102 @@ export class ClientConnection implements ResponseOrigin {
       framing.kind,
       framing.declaredLength,
     );
-    this.#exchange!.respond(response);
+    if (this.exchange!.isOver) {
+      response.bodyState = BODY_DISCARDED;
+    }
+    this.exchange!.respond(response);
   }
 
-  #onBody(bytes: Buffer): void {
-    const response = this.#exchange!.response!;
+  protected onBody(bytes: Buffer): void {
+    const response = this.exchange!.response!;
     this.#pace!.bodyBytes += bytes.byteLength;
     if (response.bodyState === BODY_FLOWING) {
       response.onBody(bytes);
     } else if (response.bodyState === BODY_DISCARDED) {
       this.#dropped += bytes.byteLength;
-      if (this.#dropped + (this.#reader.remaining ?? 0) > this.#pool.limits.drainBytesMax) {
+      if (this.#dropped + (this.reader.remaining ?? 0) > this.#pool.limits.drainBytesMax) {
         this.#drop();
       }
     }
   }
 
   /** The response is complete. */
-  #onEnd(hasSurplus: boolean): void {
-    const exchange = this.#exchange!;
+  protected onEnd(hasMore: boolean): void {
+    const exchange = this.exchange!;
     const sender = this.#sender!;
-    const { limits, stats } = this.#pool;
-    const isFull = limits.requestsPerConnection > 0 && this.served >= limits.requestsPerConnection;
-    const isReusable = this.#reader.framing.keepsAlive && sender.isDone && !hasSurplus;
-    const trailers = trailersOf(this.#reader.trailers);
+    const { stats } = this.#pool;
+    const isBehind = this.#pipeline.length > 0;
+    const hasSurplus = hasMore && !isBehind;
+    const { keepsAlive } = this.reader.framing;
+    const isReusable = keepsAlive && sender.isDone && !hasSurplus && !this.#isPeerDone;
+    const trailers = trailersOf(this.reader.trailers);
     stats.responses += 1;
     stats.rejects.surplus += hasSurplus ? 1 : 0;
     this.#release();
     exchange.end();
-    if (isReusable && !isFull && !this.#isPeerDone && !this.#isLast) {
-      this.#reader.rest();
-      this.#restTimer = this.#connection!.setTimer(limits.idleTimeoutMs, () => {
-        stats.idleTimeouts += 1;
-        this.close();
-      });
-    } else if (sender.isDone && !hasSurplus) {
-      this.close();
+    this.#isPersistent = isReusable;
+    if (isReusable && isBehind) {
+      this.#goOnBehind(hasMore);
+    } else if (isReusable && !this.#isFull) {
+      this.#rest();
     } else {
-      this.#drop();
+      // Who said that it will close answers nothing that comes after (RFC 9112 9.6).
+      this.#giveBack(keepsAlive);
+      if (sender.isDone && !hasSurplus) {
+        this.close();
+      } else {
+        this.#drop();
+      }
     }
     exchange.response!.onEnd(trailers);
-    if (!this.#isOver) {
+    if (!this.isOver && !this.isBusy) {
       this.#pool.onRest(this);
+    } else if (!this.isOver) {
+      this.#pool.onRoom(this);
     }
   }
 
-  /** After each batch: makes the server wait, or not. */
-  #settle(): void {
-    const connection = this.#connection!;
-    const response = this.#exchange?.response;
-    if (this.#isOver) {
-      return;
+  get #isFull(): boolean {
+    const { requestsPerConnection } = this.#pool.limits;
+    return this.#isLast || (requestsPerConnection > 0 && this.served >= requestsPerConnection);
+  }
+
+  #rest(): void {
+    const { limits, stats } = this.#pool;
+    this.reader.rest();
+    this.#restTimer = this.connection!.setTimer(limits.idleTimeoutMs, () => {
+      stats.idleTimeouts += 1;
+      this.close();
+    });
+  }
+
+  /** The next response is that of the request behind. */
+  #goOnBehind(hasMore: boolean): void {
+    const { exchange, sender } = this.#pipeline.next()!;
+    this.exchange = exchange;
+    this.#sender = sender;
+    this.hasAnswered = hasMore;
+    this.#dropped = 0;
+    this.reader.begin(exchange.request.method);
+    this.#pace!.begin(exchange.request.timeouts, false);
+    if (sender.isDone) {
+      this.#pace!.beginHead();
     }
-    const isHeld = this.#mustWait();
-    if (isHeld !== connection.isPaused) {
-      if (isHeld) {
-        connection.pause();
-      } else {
-        connection.resume();
-      }
+  }
+
+  /** What waits behind gets no answer here. */
+  #giveBack(isFailed: boolean): void {
+    if (this.#pipeline.length > 0) {
+      this.#pool.sendAgain(this.#pipeline.takeAll(), isFailed);
     }
-    if (response !== undefined) {
-      if (isHeld) {
-        this.#pace!.hold();
-      } else {
-        this.#pace!.flow();
-      }
-      if (this.#isPeerDone && !isHeld) {
+  }
+
+  protected onPaced(isHeld: boolean): void {
+    if (isHeld) {
+      this.#pace!.hold();
+    } else {
+      this.#pace!.flow();
+      if (this.#isPeerDone) {
         this.onPeerEnd();
       }
     }
@@ -307,32 +304,32 @@ export class ClientConnection implements ResponseOrigin {
   /** The server will send no more. */
   onPeerEnd(): void {
     this.#isPeerDone = true;
-    if (this.#isOver || this.#unread !== undefined) {
+    if (this.isOver || this.unread !== undefined) {
       return;
     }
-    if (this.#exchange === undefined) {
+    if (this.exchange === undefined) {
       this.close();
-    } else if (!this.#hasAnswered) {
+    } else if (!this.hasAnswered) {
       // As good as a reset: see onClose.
-      this.#connection!.abort();
-    } else if (this.#reader.end() === READ_END) {
-      this.#onEnd(false);
+      this.connection!.abort();
+    } else if (this.reader.end() === READ_END) {
+      this.onEnd(false);
     } else {
-      this.#refuse();
+      this.refuse();
     }
   }
 
   // Ends.
 
-  #refuse(): void {
-    const { reject } = this.#reader;
+  protected refuse(): void {
+    const { reject } = this.reader;
     this.#pool.stats.rejects[reject] += 1;
     this.fail(refused(reject));
   }
 
   /** What is under way will not be completed, and the connection goes. */
   fail(error: unknown): void {
-    const exchange = this.#exchange;
+    const exchange = this.exchange;
     this.#release();
     this.#drop();
     exchange?.fail(error);
@@ -340,41 +337,48 @@ export class ClientConnection implements ResponseOrigin {
 
   /** At rest, or at the end of the last request: our FIN. */
   close(): void {
-    if (!this.#isOver) {
-      this.#isOver = true;
-      this.#connection?.close();
+    if (!this.isOver) {
+      this.isOver = true;
+      this.connection?.close();
       this.#pool.onGone(this);
     }
   }
 
+  /** At rest, and others want its place: a server that does not end its side too is not waited for. */
+  evict(): void {
+    this.connection?.setTimer(EVICT_MS, (connection) => connection.abort());
+    this.close();
+  }
+
   #drop(): void {
-    if (this.#isOver) {
+    if (this.isOver) {
       return;
     }
-    this.#isOver = true;
-    const exchange = this.#exchange;
+    this.isOver = true;
+    const exchange = this.exchange;
     this.#release();
-    this.#connection?.abort();
+    this.connection?.abort();
     this.#pool.onGone(this);
+    this.#giveBack(true);
     // Of a response whose rest nobody wants.
     exchange?.end();
   }
 
   onClose(error: Error | undefined): void {
-    const exchange = this.#exchange;
-    const wasOver = this.#isOver;
-    this.#isOver = true;
+    const { exchange, isOver: wasOver } = this;
+    this.isOver = true;
     this.#release();
     if (!wasOver) {
       this.#pool.onGone(this);
     }
     this.#pool.onClosed(this);
-    if (exchange === undefined || exchange.isOver) {
+    const isStale = this.served > 1 && !this.hasAnswered;
+    if (exchange !== undefined && !exchange.isOver && isStale && exchange.request.isRepeatable) {
+      this.#pool.sendAgain([exchange, ...this.#pipeline.takeAll()], true);
       return;
     }
-    const isStale = this.served > 1 && !this.#hasAnswered;
-    if (isStale && exchange.request.isRepeatable && !exchange.isRetried) {
-      this.#pool.sendAgain(exchange);
+    this.#giveBack(true);
+    if (exchange === undefined || exchange.isOver) {
       return;
     }
     const text = 'The connection was closed before the response was complete';
@@ -383,9 +387,14 @@ export class ClientConnection implements ResponseOrigin {
 
   /** The exchange is no longer this connection's. */
   #release(): void {
-    this.#exchange = undefined;
-    this.#unread = undefined;
+    this.exchange = undefined;
+    this.unread = undefined;
     this.#sender?.stop();
     this.#pace?.rest();
   }
+}
+
+/** Of an idempotent method, and without a body that waits or may not come again. */
+function mayPipeline(request: OutgoingRequest): boolean {
+  return request.isRepeatable && !request.expectsContinue;
 }

@@ -14,6 +14,8 @@ export type HttpClientErrorCode =
   | 'ERR_HTTP_RESPONSE'
   /** The connection was closed or reset before the response was complete; `cause`, if the system gave one. */
   | 'ERR_HTTP_CONNECTION'
+  /** A redirect that cannot be followed, or one too many. */
+  | 'ERR_HTTP_REDIRECT'
   /** The request's body failed (`cause`), or has another length than was said. */
   | 'ERR_HTTP_REQUEST_BODY'
   /** The client was closed. */
@@ -53,4 +55,13 @@ export function refused(reject: ResponseRejectCode): HttpClientError {
   return new HttpClientError('ERR_HTTP_RESPONSE', `The response is not acceptable (${reject})`, {
     reject,
   });
+}
+
+export function clientClosed(): HttpClientError {
+  return new HttpClientError('ERR_HTTP_CLIENT_CLOSED', 'The client is closed');
+}
+
+export function closedTwice(): HttpClientError {
+  const text = 'The connection was closed before the response came, for the second time';
+  return new HttpClientError('ERR_HTTP_CONNECTION', text);
 }

@@ -8,6 +8,8 @@ export class ClientExchange {
   readonly promise: Promise<HttpClientResponse>;
   /** It was sent before, on a connection that was closed: now it gets one of its own. */
   isRetried = false;
+  /** The larger, the later it was asked for: the pool's. */
+  order = 0;
   /** Of the time in the queue; -1 if there is none. */
   queueTimer = -1;
   isOver = false;

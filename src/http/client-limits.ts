@@ -58,6 +58,13 @@ export interface HttpClientLimits extends HttpClientTimeouts {
   connectionsMax?: number;
   /** Requests that wait for a connection. 1,024; 0: none waits. */
   queueMax?: number;
+  /**
+   * Requests under way on one connection: with more than 1, those of idempotent methods whose body is no stream are
+   * sent before the answers to the ones before them came, once no further connection may be opened (RFC 9112 9.3.2). 1.
+   */
+  pipeliningMax?: number;
+  /** Redirects that a request follows, unless it says otherwise. 0: none. */
+  redirectsMax?: number;
   /** Requests on one connection, after which it is closed. 0: any number. */
   requestsPerConnection?: number;
 }
@@ -93,12 +100,20 @@ const DEFAULTS: ClientLimits = {
   connectionsPerOrigin: 16,
   connectionsMax: 256,
   queueMax: 1_024,
+  pipeliningMax: 1,
+  redirectsMax: 0,
   requestsPerConnection: 0,
 };
 
 /** Throws RangeError for what is no count. */
 export function readClientLimits(options: HttpClientLimits): ClientLimits {
-  const mayBeZero = ['rateMin', 'drainBytesMax', 'queueMax', 'requestsPerConnection'] as const;
+  const mayBeZero = [
+    'rateMin',
+    'drainBytesMax',
+    'queueMax',
+    'redirectsMax',
+    'requestsPerConnection',
+  ] as const;
   return readCounts(DEFAULTS, mayBeZero, options);
 }
 

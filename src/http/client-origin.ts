@@ -30,6 +30,27 @@ export class ClientOrigin {
     return this.queue.find((exchange) => !exchange.isRetried);
   }
 
+  /** Connections, and attempts to connect. */
+  get size(): number {
+    return this.connections.size + this.dials.size;
+  }
+
+  /** The order of the oldest request for which no connection is being opened; Infinity if there is none. */
+  get uncovered(): number {
+    return this.queue[this.dials.size]?.order ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The connection with the fewest requests under way behind which that one may be sent. */
+  leastBusyFor(exchange: ClientExchange): ClientConnection | undefined {
+    let best: ClientConnection | undefined;
+    for (const connection of this.connections) {
+      if (connection.depth < (best?.depth ?? Number.POSITIVE_INFINITY)) {
+        best = connection.hasRoomFor(exchange) ? connection : best;
+      }
+    }
+    return best;
+  }
+
   /** After a request was given up: nobody waits for the last attempt to connect. */
   abortNeedlessDial(): void {
     if (this.dials.size > this.queue.length) {
@@ -47,6 +68,33 @@ export class ClientOrigin {
   }
 
   get isEmpty(): boolean {
-    return this.connections.size + this.dials.size + this.queue.length === 0;
+    return this.size + this.queue.length === 0;
   }
+}
+
+/** Of the origins with a request for which no connection is being opened, that of the oldest one. */
+export function oldestWaiting(
+  origins: Iterable<ClientOrigin>,
+  isMeant: (origin: ClientOrigin) => boolean,
+): ClientOrigin | undefined {
+  let oldest: ClientOrigin | undefined;
+  for (const origin of origins) {
+    const isOlder = origin.uncovered < (oldest?.uncovered ?? Number.POSITIVE_INFINITY);
+    if (isOlder && isMeant(origin)) {
+      oldest = origin;
+    }
+  }
+  return oldest;
+}
+
+/** The connection that has rested for longest. */
+export function longestResting(origins: Iterable<ClientOrigin>): ClientConnection | undefined {
+  let longest: ClientConnection | undefined;
+  for (const { resting } of origins) {
+    const first = resting[0];
+    if (first !== undefined && first.restedAt < (longest?.restedAt ?? Number.POSITIVE_INFINITY)) {
+      longest = first;
+    }
+  }
+  return longest;
 }

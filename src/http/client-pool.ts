@@ -1,36 +1,23 @@
 /**
  * The connections of a client, by origin, and the requests that wait for one. A connection at rest is used before a new
  * one is opened, the one that rested last first; where a bound is reached, requests wait in order, up to a bound too.
+ *
+ * Where the bound is that of all origins together, the oldest request is the first to get a new connection, and the
+ * connection that has rested for longest makes room for it. An origin that has no connection at all does not have to
+ * wait for others to rest: the next one that has answered is closed for it, if its request is older than theirs.
  */
 
 import type { Connection, DialOptions, Handler, Reactor } from '../api.js';
 import { ClientConnection, type ClientPool } from './client-connection.js';
-import { HttpClientError, timedOut } from './client-error.js';
+import { CLIENT_HANDLER } from './client-handler.js';
+import { clientClosed, closedTwice, HttpClientError, timedOut } from './client-error.js';
 import type { ClientExchange } from './client-exchange.js';
 import type { ClientLimits } from './client-limits.js';
-import { ClientOrigin } from './client-origin.js';
+import { ClientOrigin, longestResting, oldestWaiting } from './client-origin.js';
 import { emptyClientStats } from './client-stats.js';
 
 /** Connects for an origin. */
 export type OriginDial = (origin: ClientOrigin, options: DialOptions) => Promise<Connection>;
-
-const HANDLER: Handler<ClientConnection> = {
-  onOpen(connection) {
-    connection.context.open(connection);
-  },
-  onData(connection, bytes) {
-    connection.context.receive(bytes);
-  },
-  onEnd(connection) {
-    connection.context.onPeerEnd();
-  },
-  onClose(connection, reason) {
-    connection.context.onClose(reason.error);
-  },
-  onServerClose(connection) {
-    connection.context.goAway();
-  },
-};
 
 export class Pool implements ClientPool {
   readonly limits: ClientLimits;
@@ -41,6 +28,9 @@ export class Pool implements ClientPool {
   /** Where times in the queue are measured: that of the connection that was opened last. */
   #reactor: Reactor | undefined;
   #dialing = 0;
+  /** Connections that are closed for us, and not yet for the system. */
+  readonly #leaving = new Set<ClientConnection>();
+  #order = 0;
   #isClosing = false;
   #onClosed: (() => void)[] = [];
 
@@ -53,7 +43,7 @@ export class Pool implements ClientPool {
   add(exchange: ClientExchange): void {
     this.stats.requests += 1;
     if (this.#isClosing) {
-      exchange.fail(closed());
+      exchange.fail(clientClosed());
       return;
     }
     const { key } = exchange.request;
@@ -62,6 +52,8 @@ export class Pool implements ClientPool {
       origin = new ClientOrigin(exchange.request);
       this.#origins.set(key, origin);
     }
+    this.#order += 1;
+    exchange.order ||= this.#order;
     origin.queue.push(exchange);
     this.stats.queued += 1;
     this.#dispatch(origin);
@@ -93,6 +85,9 @@ export class Pool implements ClientPool {
       return;
     }
     for (const each of origin?.connections ?? []) {
+      if (each.abandon(exchange, error)) {
+        return;
+      }
       if (each.carries(exchange)) {
         each.fail(error);
         return;
@@ -126,41 +121,73 @@ export class Pool implements ClientPool {
     }
     const origin = this.#origins.get(connection.key)!;
     const exchange = origin.nextFor(connection);
+    if (exchange !== undefined && this.#isOlderElsewhere(exchange)) {
+      connection.evict();
+      return;
+    }
     if (exchange !== undefined) {
       this.#take(origin, exchange);
       connection.start(exchange);
       return;
     }
+    this.#order += 1;
+    connection.restedAt = this.#order;
     origin.resting.push(connection);
     this.stats.idle += 1;
     this.#dispatchAll();
   }
 
+  onRoom(connection: ClientConnection): void {
+    const origin = this.#origins.get(connection.key);
+    if (origin !== undefined && origin.queue.length > 0 && !this.#isClosing) {
+      this.#pipeline(origin);
+    }
+  }
+
   onGone(connection: ClientConnection): void {
     const origin = this.#origins.get(connection.key);
     if (origin?.connections.delete(connection) === true) {
+      this.#leaving.add(connection);
       this.stats.idle -= origin.forgetResting(connection) ? 1 : 0;
     }
   }
 
   onClosed(connection: ClientConnection): void {
     this.onGone(connection);
+    this.#leaving.delete(connection);
     this.#afterConnection();
   }
 
-  sendAgain(exchange: ClientExchange): void {
-    exchange.isRetried = true;
-    this.stats.retries += 1;
-    const origin = this.#origins.get(exchange.request.key);
+  sendAgain(exchanges: readonly ClientExchange[], isFailed: boolean): void {
+    const again = exchanges.filter((exchange) => this.#maySendAgain(exchange, isFailed));
+    const origin = this.#origins.get(again[0]?.request.key ?? '');
     if (this.#isClosing || origin === undefined) {
-      this.stats.requests -= 1;
-      this.add(exchange);
+      for (const exchange of again) {
+        this.stats.requests -= 1;
+        this.add(exchange);
+      }
       return;
     }
-    origin.queue.unshift(exchange);
-    this.stats.queued += 1;
-    this.#startQueueTimer(origin, exchange);
+    origin.queue.unshift(...again);
+    this.stats.queued += again.length;
+    for (const exchange of again) {
+      this.#startQueueTimer(origin, exchange);
+    }
     this.#dispatch(origin);
+  }
+
+  /** Once only, but where the server has said that it closes: then it did not do what came after (RFC 9112 9.6). */
+  #maySendAgain(exchange: ClientExchange, isFailed: boolean): boolean {
+    if (!isFailed) {
+      return true;
+    }
+    if (exchange.isRetried) {
+      exchange.fail(closedTwice());
+      return false;
+    }
+    exchange.isRetried = true;
+    this.stats.retries += 1;
+    return true;
   }
 
   // The queue.
@@ -190,6 +217,7 @@ export class Pool implements ClientPool {
 
   #dispatchAll(): void {
     if (this.stats.queued > 0) {
+      this.#openMore();
       for (const origin of this.#origins.values()) {
         this.#dispatch(origin);
       }
@@ -209,31 +237,70 @@ export class Pool implements ClientPool {
       this.#take(origin, exchange);
       connection.start(exchange);
     }
-    while (origin.queue.length > origin.dials.size && this.#hasRoom(origin)) {
+    this.#openMore();
+    this.#pipeline(origin);
+  }
+
+  /** Sends what would have to wait behind what is under way, if that is wanted. */
+  #pipeline(origin: ClientOrigin): void {
+    if (this.limits.pipeliningMax === 1) {
+      return;
+    }
+    while (origin.queue.length > origin.dials.size) {
+      // In order: a request that may not be sent so would wait for ever if others went past it.
+      const exchange = origin.queue[0]!;
+      const connection = origin.leastBusyFor(exchange);
+      if (connection === undefined) {
+        return;
+      }
+      this.#take(origin, exchange);
+      connection.startBehind(exchange);
+    }
+  }
+
+  /** Opens connections for those that wait, the oldest first, as far as the bounds allow. */
+  #openMore(): void {
+    for (;;) {
+      const origin = oldestWaiting(this.#origins.values(), (each) => this.#mayOpen(each));
+      if (origin === undefined) {
+        return;
+      }
+      if (this.stats.connections >= this.limits.connectionsMax) {
+        this.#makeRoom();
+        return;
+      }
       this.#open(origin);
     }
   }
 
-  /** Whether one more connection may be opened; one at rest makes room for it. */
-  #hasRoom(origin: ClientOrigin): boolean {
-    if (origin.connections.size + origin.dials.size >= this.limits.connectionsPerOrigin) {
+  #mayOpen(origin: ClientOrigin): boolean {
+    const { connectionsPerOrigin } = this.limits;
+    if (origin.size >= connectionsPerOrigin) {
       // Only a request that may not go on it is left waiting beside a connection at rest.
-      origin.resting[0]?.close();
-      if (origin.connections.size + origin.dials.size >= this.limits.connectionsPerOrigin) {
-        return false;
-      }
+      origin.resting[0]?.evict();
     }
-    if (this.stats.connections < this.limits.connectionsMax) {
-      return true;
+    return origin.size < connectionsPerOrigin;
+  }
+
+  /** Whether a request of an origin without any connection has waited for longer, and all connections are in use. */
+  #isOlderElsewhere({ order }: ClientExchange): boolean {
+    if (this.stats.connections < this.limits.connectionsMax || this.#isRoomComing) {
+      return false;
     }
-    for (const other of this.#origins.values()) {
-      if (other.resting.length > 0) {
-        // When it has closed, there is room.
-        other.resting[0]!.close();
-        return false;
-      }
+    const other = oldestWaiting(this.#origins.values(), (each) => each.size === 0);
+    return (other?.uncovered ?? order) < order;
+  }
+
+  /** Whether as many connections are about to be closed as there are requests that wait for one. */
+  get #isRoomComing(): boolean {
+    return this.#leaving.size >= this.stats.queued - this.#dialing;
+  }
+
+  /** Closes the connection that has rested for longest. When it has closed, there is room. */
+  #makeRoom(): void {
+    if (!this.#isRoomComing) {
+      longestResting(this.#origins.values())?.evict();
     }
-    return false;
   }
 
   #open(origin: ClientOrigin): void {
@@ -246,7 +313,7 @@ export class Pool implements ClientPool {
       connectTimeoutMs: this.limits.connectTimeoutMs,
       ...this.#options,
       allowHalfOpen: true,
-      handler: HANDLER as Handler,
+      handler: CLIENT_HANDLER as Handler,
       context: connection,
       signal: controller.signal,
     };
@@ -296,10 +363,10 @@ export class Pool implements ClientPool {
     for (const origin of this.#origins.values()) {
       for (const exchange of [...origin.queue]) {
         this.#take(origin, exchange);
-        exchange.fail(closed());
+        exchange.fail(clientClosed());
       }
       for (const controller of origin.dials.values()) {
-        controller.abort(closed());
+        controller.abort(clientClosed());
       }
       for (const connection of [...origin.resting]) {
         connection.close();
@@ -319,12 +386,11 @@ export class Pool implements ClientPool {
   #cutOff(): void {
     for (const origin of this.#origins.values()) {
       for (const connection of [...origin.connections]) {
-        connection.fail(closed());
+        connection.fail(clientClosed());
       }
     }
+    for (const { connection } of this.#leaving) {
+      connection?.abort();
+    }
   }
-}
-
-function closed(): HttpClientError {
-  return new HttpClientError('ERR_HTTP_CLIENT_CLOSED', 'The client is closed');
 }

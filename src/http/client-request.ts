@@ -26,6 +26,8 @@ export interface HttpClientRequestOptions {
   trailers?: FieldsInput | (() => FieldsInput);
   /** Send `Expect: 100-continue`, and the body when the server wants it or says nothing. false. */
   expectContinue?: boolean;
+  /** How many redirects are followed; one more fails. 0: none is, and the redirect is the response. The client's. */
+  redirectsMax?: number;
   /** Where to connect to, such as `unix:///run/app.sock`; by default what the URL says. */
   address?: string;
   /** Ends the request at any stage, up to the last byte of the response's body. */
@@ -168,11 +170,7 @@ function readBody({ body, contentLength }: HttpClientRequestOptions) {
     }
     return { body: undefined, stream: undefined, length: 0 };
   }
-  const isStream =
-    typeof body === 'object' &&
-    !(body instanceof Uint8Array) &&
-    (Symbol.asyncIterator in body || Symbol.iterator in body);
-  if (isStream) {
+  if (isStreamBody(body)) {
     return { body: undefined, stream: body as BodyStream, length: contentLength ?? -1 };
   }
   checkBody(body);
@@ -188,6 +186,16 @@ function readBody({ body, contentLength }: HttpClientRequestOptions) {
     throw new RangeError(`contentLength is ${contentLength}, but the body ${bytes.byteLength}`);
   }
   return { body: bytes, stream: undefined, length: bytes.byteLength };
+}
+
+/** Whether a body is made while it is sent, and so can be sent only once. */
+export function isStreamBody(body: unknown): boolean {
+  return (
+    typeof body === 'object' &&
+    body !== null &&
+    !(body instanceof Uint8Array) &&
+    (Symbol.asyncIterator in body || Symbol.iterator in body)
+  );
 }
 
 function checkOwn(name: string): void {

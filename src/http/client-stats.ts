@@ -19,8 +19,12 @@ export interface HttpClientStats {
   connectErrors: number;
   /** Requests on a connection that had served others. */
   reused: number;
+  /** Of these, sent before the response to the one before them had come. */
+  pipelined: number;
   /** Requests sent again, since a reused connection was closed before any byte of the response. */
   retries: number;
+  /** Redirects that were followed. */
+  redirects: number;
   /** Connections closed since they were at rest for too long. */
   idleTimeouts: number;
   queueFull: number;
@@ -41,7 +45,9 @@ export function emptyClientStats(): HttpClientStats {
     connects: 0,
     connectErrors: 0,
     reused: 0,
+    pipelined: 0,
     retries: 0,
+    redirects: 0,
     idleTimeouts: 0,
     queueFull: 0,
     aborted: 0,

@@ -51,7 +51,7 @@ export abstract class ClosingOutput extends ResponseOutput {
     }
     const { connection, service } = this;
     this.#isFinishing = true;
-    const isSoon = connection.queuedBytes <= service.limits.outputBytesMax;
+    const isSoon = this.waitingBytes <= service.limits.outputBytesMax;
     if ((this.after === CLOSE && isSoon) || this.isPeerDone) {
       connection.close();
     } else {

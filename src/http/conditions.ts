@@ -1,7 +1,6 @@
 /**
- * Conditional and range requests (RFC 9110 13 and 14): what the fields of a request mean for a representation with an
- * entity tag and a date. No I/O. Several ranges at once are answered with the whole, which the RFC allows: putting
- * together pieces of pieces is a way to make servers work.
+ * Conditional requests (RFC 9110 13): what the fields of a request mean for a representation with an entity tag and a
+ * date. No I/O.
  */
 
 import { parseHttpDate } from './http-date.js';
@@ -67,74 +66,19 @@ function hasTag(list: string, etag: string, isWeak: boolean): boolean {
   return false;
 }
 
-/** Positions of the first byte and after the last. */
-export interface ByteRange {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** The range that is asked for; undefined: all of it; `unsatisfiable`: 416. */
-export function readRange(
+/** The Range field, unless it is to be ignored, being meant for another version (RFC 9110 13.1.5). */
+export function rangeOf(
   fields: ConditionFields,
-  { etag, modifiedMs, byteLength }: Representation,
-): ByteRange | 'unsatisfiable' | undefined {
+  { etag, modifiedMs }: Representation,
+): string | undefined {
   const range = fields.header('range');
-  if (range === undefined || !range.startsWith('bytes=')) {
-    return undefined;
-  }
   const condition = fields.header('if-range');
-  if (condition !== undefined && condition !== etag) {
+  if (range !== undefined && condition !== undefined && condition !== etag) {
     // A date must be exactly the one that was given, a weak tag never is the same.
     const date = parseHttpDate(condition);
     if (date === undefined || date !== Math.floor(modifiedMs / 1_000) * 1_000) {
       return undefined;
     }
   }
-  const dash = range.indexOf('-');
-  const first = readPosition(range.slice(6, dash < 0 ? undefined : dash));
-  const last = dash < 0 ? undefined : readPosition(range.slice(dash + 1));
-  if (dash < 0 || first === undefined || last === undefined) {
-    return undefined;
-  }
-  return clip(first, last, byteLength);
-}
-
-function clip(
-  first: number,
-  last: number,
-  byteLength: number,
-): ByteRange | 'unsatisfiable' | undefined {
-  if (first < 0) {
-    // `-500`: the last 500 bytes.
-    if (last < 0) {
-      return undefined;
-    }
-    return last === 0 || byteLength === 0
-      ? 'unsatisfiable'
-      : { start: Math.max(byteLength - last, 0), end: byteLength };
-  }
-  if (last >= 0 && last < first) {
-    return undefined;
-  }
-  if (first >= byteLength) {
-    return 'unsatisfiable';
-  }
-  return { start: first, end: last < 0 ? byteLength : Math.min(last + 1, byteLength) };
-}
-
-/** A position; -1 for none; undefined for what is no number, also where a list goes on. */
-function readPosition(text: string): number | undefined {
-  const digits = text.trim();
-  if (digits === '') {
-    return -1;
-  }
-  if (digits.length > 15) {
-    return undefined;
-  }
-  for (let i = 0; i < digits.length; i += 1) {
-    if (digits.charCodeAt(i) < 0x30 || digits.charCodeAt(i) > 0x39) {
-      return undefined;
-    }
-  }
-  return Number(digits);
+  return range;
 }

@@ -17,8 +17,8 @@ import { CLOSE, FINISH, STAY_OPEN } from './closing.js';
 import { Exchange } from './exchange.js';
 import type { HttpConnection } from './http-connection.js';
 import { REJECT_STATUS, type RejectCode } from './rejects.js';
-import type { HttpRequest } from './request.js';
-import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from './request-reader.js';
+import type { BodyOwner } from './request-body.js';
+import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from './message-reader.js';
 import { reasonOf, statusLine } from './status.js';
 import { trailersOf } from './trailers.js';
 
@@ -158,8 +158,9 @@ export class Conversation extends Exchange {
   }
 
   /** The handler has asked for the body. */
-  startBody(request: HttpRequest): void {
-    if (this.request !== request) {
+  startBody(owner: BodyOwner): void {
+    const { request } = this;
+    if (request === undefined || request !== owner) {
       return;
     }
     const isFresh = this.response?.isStarted === false && this.pace.bodyBytes === 0;

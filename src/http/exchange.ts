@@ -9,7 +9,7 @@ import { BODY_WAITING } from './body-state.js';
 import { CLOSE, ClosingOutput, FINISH } from './closing.js';
 import type { HttpConnection } from './http-connection.js';
 import { HttpRequest } from './request.js';
-import { BODY_LENGTH_CODE, GONE_CODE, gone } from './request-body.js';
+import { BODY_LENGTH_CODE, type BodyOwner, GONE_CODE, gone } from './request-body.js';
 import { RequestReader } from './request-reader.js';
 import { HttpResponse } from './response.js';
 import type { Service } from './service.js';
@@ -41,7 +41,7 @@ export abstract class Exchange extends ClosingOutput {
   /** Something that was in the way is done. */
   abstract goOn(): void;
   /** The handler has asked for the body. */
-  abstract startBody(request: HttpRequest): void;
+  abstract startBody(owner: BodyOwner): void;
 
   get hasResponse(): boolean {
     return this.response !== undefined;

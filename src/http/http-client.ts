@@ -1,10 +1,12 @@
 /** HTTP/1.1 clients: the public face. Requests go over connections that are kept and used again. */
 
 import type { Connection, DialOptions, Reactor } from '../api.js';
+import { HttpClientError } from './client-error.js';
 import { ClientExchange } from './client-exchange.js';
 import { type HttpClientLimits, readClientLimits } from './client-limits.js';
 import { Pool } from './client-pool.js';
 import { type HttpClientRequestOptions, prepareRequest } from './client-request.js';
+import { type RedirectedRequest, redirected, tooManyRedirects } from './client-redirects.js';
 import type { HttpClientResponse } from './client-response.js';
 import type { HttpClientStats } from './client-stats.js';
 
@@ -57,8 +59,9 @@ export class HttpClient {
   }
 
   /**
-   * Sends a request and resolves when the head of its final response is there, whatever its status: redirects are not
-   * followed. Read or `discard` the body of each response: until then it holds its connection.
+   * Sends a request and resolves when the head of its final response is there, whatever its status; with `redirectsMax`
+   * redirects are followed first, credentials (Authorization, Cookie) only within the origin. Read or `discard` the
+   * body of each response: until then it holds its connection.
    *
    * A request of an idempotent method (RFC 9110 9.2.2) whose body is no stream is sent once more, on a connection of
    * its own, if it went on one that was used before and was closed before any byte of the response.
@@ -69,6 +72,49 @@ export class HttpClient {
     url: string | URL,
     options: HttpClientRequestOptions = {},
   ): Promise<HttpClientResponse> {
+    const { redirectsMax = this.#pool.limits.redirectsMax } = options;
+    if (!Number.isInteger(redirectsMax) || redirectsMax < 0) {
+      throw new RangeError(`Expected redirectsMax to be a count, got ${redirectsMax}`);
+    }
+    let response = await this.#send(url, options);
+    for (let redirects = 0; redirectsMax > 0; ) {
+      const next = this.#followed(response, options);
+      if (next === undefined) {
+        return response;
+      }
+      if (redirects === redirectsMax) {
+        throw tooManyRedirects(redirectsMax);
+      }
+      redirects += 1;
+      this.#pool.stats.redirects += 1;
+      ({ options } = next);
+      response = await this.#send(next.url, options);
+      response.redirects = redirects;
+    }
+    return response;
+  }
+
+  /** What a redirect asks for, if it is one: then its body is not wanted. */
+  #followed(
+    response: HttpClientResponse,
+    options: HttpClientRequestOptions,
+  ): RedirectedRequest | undefined {
+    try {
+      const next = redirected(new URL(response.url), options, response);
+      if (next?.url.protocol === 'https:' && !this.#hasTls) {
+        throw new HttpClientError('ERR_HTTP_REDIRECT', 'A redirect to https:, without dialTls');
+      }
+      if (next !== undefined) {
+        response.discard();
+      }
+      return next;
+    } catch (error) {
+      response.discard();
+      throw error;
+    }
+  }
+
+  async #send(url: string | URL, options: HttpClientRequestOptions): Promise<HttpClientResponse> {
     const request = prepareRequest(url, options, this.#pool.limits);
     if (request.isSecure && !this.#hasTls) {
       throw new TypeError('For https: give the client dialTls');
@@ -76,7 +122,9 @@ export class HttpClient {
     request.signal?.throwIfAborted();
     const exchange = new ClientExchange(request, (aborted) => this.#pool.abort(aborted));
     this.#pool.add(exchange);
-    return exchange.promise;
+    const response = await exchange.promise;
+    response.url = String(new URL(url));
+    return response;
   }
 
   /** Counters, as they are now. */

@@ -1,7 +1,7 @@
 /** HTTP/1.1 servers and clients, `millrace/http`. Everything public of it is named here. */
 
 export type { Coding } from './accept-encoding.js';
-export type { BodyInput } from './body-input.js';
+export type { BodyInput, FileInput } from './body-input.js';
 export {
   HttpClientError,
   type HttpClientErrorCode,

@@ -31,16 +31,19 @@ export interface BodyOwner {
 }
 
 /** Where it comes from. */
-export interface BodyOrigin<Owner> {
-  startBody(owner: Owner): void;
+export interface BodyOrigin {
+  /** The body is wanted. */
+  startBody(owner: BodyOwner): void;
+  /** It is wanted again, or not at all any more. */
+  goOn(): void;
 }
 
-export class RequestBody<Owner extends BodyOwner> {
-  readonly #request: Owner;
-  readonly #http: BodyOrigin<Owner>;
+export class RequestBody {
+  readonly #request: BodyOwner;
+  readonly #http: BodyOrigin;
   #sink: BodySink | undefined;
 
-  constructor(request: Owner, http: BodyOrigin<Owner>) {
+  constructor(request: BodyOwner, http: BodyOrigin) {
     this.#request = request;
     this.#http = http;
   }
@@ -110,14 +113,14 @@ export class RequestBody<Owner extends BodyOwner> {
 /** Pauses the peer while a piece waits for the consumer. */
 class BodyIterator implements AsyncIterableIterator<Buffer> {
   readonly #request: BodyOwner;
-  readonly #body: Pick<RequestBody<BodyOwner>, 'receive'>;
+  readonly #body: Pick<RequestBody, 'receive'>;
   readonly #pieces: Buffer[] = [];
   #waiting: { resolve(result: IteratorResult<Buffer>): void; reject(error: Error): void }[] = [];
   #isStarted = false;
   #isEnded = false;
   #error: Error | undefined;
 
-  constructor(request: BodyOwner, body: Pick<RequestBody<BodyOwner>, 'receive'>) {
+  constructor(request: BodyOwner, body: Pick<RequestBody, 'receive'>) {
     this.#request = request;
     this.#body = body;
   }

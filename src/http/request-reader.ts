@@ -7,24 +7,12 @@
  * Nothing is copied but a head that is not there as a whole. Positions are those in the bytes of the last `next`.
  */
 
-import { CHUNK_DATA, CHUNK_END, CHUNK_MORE, ChunkedDecoder } from './chunked-decoder.js';
-import type { FieldBlock } from './field-block.js';
 import { Framing } from './framing.js';
 import type { Limits } from './limits.js';
+import { MessageReader, READ_END, READ_HEAD, READ_MORE, READ_REJECTED } from './message-reader.js';
 import { PartialHead } from './partial-head.js';
 import type { RejectCode } from './rejects.js';
 import { HEAD_MORE, HEAD_REJECTED, RequestHead } from './request-head.js';
-
-/** Events of `next`. */
-export const READ_MORE = 0;
-/** A head is there: see `head` and `framing`. */
-export const READ_HEAD = 1;
-/** A piece of the body, from `dataStart` to `dataEnd`. */
-export const READ_DATA = 2;
-/** The request is complete: see `trailers`. Comes after each head, at once if there is no body. */
-export const READ_END = 3;
-/** See `reject`. Whatever follows is not looked at. */
-export const READ_REJECTED = 4;
 
 const IN_HEAD = 0;
 const IN_BODY = 1;
@@ -35,22 +23,18 @@ const NO_BYTES = Buffer.alloc(0);
 /** Kept for the next head that comes in pieces. */
 const SPARE_KEPT_BYTES = 2_048;
 
-export class RequestReader {
+export class RequestReader extends MessageReader {
   readonly head = new RequestHead(NO_BYTES);
   readonly framing = new Framing();
-  /** Where to go on. */
-  pos = 0;
-  dataStart = 0;
-  dataEnd = 0;
   reject: RejectCode = 'request-line';
   readonly #limits: Limits;
   #state = IN_HEAD;
   /** Bytes of the body that are still to come, unless it is chunked. */
   #remaining = 0;
-  #chunks: ChunkedDecoder | undefined;
   readonly #partial: PartialHead<Limits>;
 
   constructor(limits: Limits) {
+    super(limits);
     this.#limits = limits;
     this.#partial = new PartialHead<Limits>(this.head, limits);
   }
@@ -74,12 +58,6 @@ export class RequestReader {
     return this.#state === IN_CHUNKS ? undefined : this.#remaining;
   }
 
-  /** The trailer section of the last request, if it had one. */
-  get trailers(): FieldBlock | undefined {
-    const { trailers } = this.#chunks ?? {};
-    return trailers !== undefined && trailers.count > 0 ? trailers : undefined;
-  }
-
   /** Reads on from `start`; call again from `pos` until READ_MORE. The bytes must be whole: they go on to their end. */
   next(bytes: Buffer, start: number): number {
     const end = bytes.byteLength;
@@ -90,7 +68,7 @@ export class RequestReader {
       case IN_BODY:
         return this.#readBody(start, end);
       case IN_CHUNKS:
-        return this.#readChunks(bytes, start, end);
+        return this.readChunks(bytes, start, end);
       default:
         return READ_REJECTED;
     }
@@ -104,19 +82,17 @@ export class RequestReader {
       return READ_MORE;
     }
     if (outcome === HEAD_REJECTED) {
-      return this.#fail(head.reject);
+      return this.fail(head.reject);
     }
     const reject = this.framing.read(head, this.#limits);
     if (reject !== undefined) {
-      return this.#fail(reject);
+      return this.fail(reject);
     }
     if (this.framing.isChunked) {
-      this.#chunks ??= new ChunkedDecoder(this.#limits);
-      this.#chunks.restart();
+      this.beginChunks();
       this.#state = IN_CHUNKS;
     } else {
-      // What remains of an earlier request's trailers is not this one's.
-      this.#chunks?.restart();
+      this.clearChunks();
       this.#remaining = this.framing.contentLength;
       this.#state = IN_BODY;
     }
@@ -132,33 +108,15 @@ export class RequestReader {
     if (n === 0) {
       return READ_MORE;
     }
-    this.dataStart = start;
-    this.dataEnd = start + n;
-    this.pos = start + n;
     this.#remaining -= n;
-    return READ_DATA;
+    return this.takeData(start, n);
   }
 
-  #readChunks(bytes: Buffer, start: number, end: number): number {
-    const chunks = this.#chunks!;
-    const outcome = chunks.next(bytes, start, end);
-    this.pos = chunks.pos;
-    switch (outcome) {
-      case CHUNK_MORE:
-        return READ_MORE;
-      case CHUNK_DATA:
-        this.dataStart = chunks.dataStart;
-        this.dataEnd = chunks.dataEnd;
-        return READ_DATA;
-      case CHUNK_END:
-        this.#state = IN_HEAD;
-        return READ_END;
-      default:
-        return this.#fail(chunks.reject);
-    }
+  protected endChunks(): void {
+    this.#state = IN_HEAD;
   }
 
-  #fail(reject: RejectCode): number {
+  protected fail(reject: RejectCode): number {
     this.reject = reject;
     this.#state = FAILED;
     this.#partial.forget();
@@ -172,7 +130,7 @@ export class RequestReader {
       this.#remaining = 0;
     }
     this.#partial.forget(SPARE_KEPT_BYTES);
-    this.#chunks?.restart();
+    this.clearChunks();
     this.head.restart(NO_BYTES, 0);
   }
 }

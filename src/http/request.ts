@@ -5,15 +5,9 @@
  */
 
 import type { Connection } from '../api.js';
-import {
-  BODY_DISCARDED,
-  BODY_DONE,
-  BODY_FLOWING,
-  BODY_PAUSED,
-  BODY_WAITING,
-} from './body-state.js';
+import { BODY_DISCARDED, BODY_DONE } from './body-state.js';
 import type { Exchange } from './exchange.js';
-import { type BodySink, RequestBody } from './request-body.js';
+import { MessageBody } from './message-body.js';
 import type { RequestHead } from './request-head.js';
 
 const QUESTION_MARK = 0x3f;
@@ -21,7 +15,7 @@ const QUESTION_MARK = 0x3f;
 const RELEASED =
   'The request was released when its response was complete and the hook had returned: see request.retain';
 
-export class HttpRequest {
+export class HttpRequest extends MessageBody {
   readonly #http: Exchange;
   readonly connection: Connection;
   #head: RequestHead | undefined;
@@ -36,14 +30,12 @@ export class HttpRequest {
   params: Readonly<Record<string, string>> = NO_PARAMS;
   /** Anything of the user's. */
   context: unknown = undefined;
-  /** Internal: one of BODY_…. */
-  bodyState: number = BODY_WAITING;
-  #body: RequestBody<HttpRequest> | undefined;
   #target: string | undefined;
   #trailers: ReadonlyMap<string, string> = NO_FIELDS;
 
   /** Made by the server. */
   constructor(http: Exchange, head: RequestHead, framing: RequestFraming) {
+    super();
     this.#http = http;
     this.connection = http.connection;
     this.#head = head;
@@ -51,6 +43,10 @@ export class HttpRequest {
     this.isKeepAlive = framing.keepsAlive;
     this.expectsContinue = framing.expectsContinue;
     this.wantsUpgrade = framing.wantsUpgrade;
+  }
+
+  protected get origin(): Exchange {
+    return this.#http;
   }
 
   get #fields(): RequestHead {
@@ -130,11 +126,6 @@ export class HttpRequest {
     return this.#trailers;
   }
 
-  /** Whether all of the request has been received. */
-  get isComplete(): boolean {
-    return this.bodyState === BODY_DONE;
-  }
-
   /** Keeps the head readable for as long as the request object lives. */
   retain(): this {
     if (!this.#isCopied) {
@@ -142,61 +133,6 @@ export class HttpRequest {
       this.#isCopied = true;
     }
     return this;
-  }
-
-  /**
-   * Asks for the body, piece by piece, each borrowed until the sink returns. Until something asks, the body is not read
-   * from the socket. Sends `100 Continue` if the client waits for that.
-   */
-  receive(sink: BodySink): void {
-    this.#bodyOf().receive(sink);
-  }
-
-  /** Stops the pieces, and with them the peer. */
-  pause(): void {
-    if (this.bodyState === BODY_FLOWING) {
-      this.bodyState = BODY_PAUSED;
-    }
-  }
-
-  resume(): void {
-    if (this.bodyState === BODY_PAUSED) {
-      this.bodyState = BODY_FLOWING;
-      this.#http.goOn();
-    }
-  }
-
-  /** What is still to come of the body is read and dropped. */
-  discard(): void {
-    if (this.bodyState !== BODY_DONE && this.bodyState !== BODY_DISCARDED) {
-      this.bodyState = BODY_DISCARDED;
-      this.#http.goOn();
-    }
-  }
-
-  /** The whole body; rejects if it is longer than `max` bytes (1 MiB), and if the client goes or breaks the rules. */
-  bytes(max = 1_048_576): Promise<Buffer> {
-    return this.#bodyOf().bytes(max);
-  }
-
-  /** The whole body as UTF-8. */
-  async text(max?: number): Promise<string> {
-    return (await this.bytes(max)).toString('utf8');
-  }
-
-  /** The whole body as JSON. Rejects with SyntaxError if it is none. */
-  async json(max?: number): Promise<unknown> {
-    return JSON.parse(await this.text(max));
-  }
-
-  /** The pieces of the body, each a copy that the consumer owns; a slow consumer slows the peer down. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
-    return this.#bodyOf().iterate();
-  }
-
-  #bodyOf(): RequestBody<HttpRequest> {
-    this.#body ??= new RequestBody(this, this.#http);
-    return this.#body;
   }
 
   // For the server.
@@ -208,21 +144,17 @@ export class HttpRequest {
     }
   }
 
-  onBody(bytes: Buffer): void {
-    this.#body?.onData(bytes);
-  }
-
   onEnd(trailers: ReadonlyMap<string, string>): void {
     this.bodyState = BODY_DONE;
     this.#trailers = trailers;
-    this.#body?.onEnd();
+    this.body?.onEnd();
   }
 
   /** What is missing of the body will not come. */
   onFailure(error: Error): void {
     if (this.bodyState !== BODY_DONE) {
       this.bodyState = BODY_DISCARDED;
-      this.#body?.onError(error);
+      this.body?.onError(error);
     }
   }
 }

@@ -42,6 +42,13 @@ export class ResponseFields {
   /** As set by the user; -1 if it was not. */
   contentLength = -1;
 
+  /** Those that are given, checked. */
+  static of(fields: FieldsInput): ResponseFields {
+    const made = new ResponseFields();
+    made.addAll(fields);
+    return made;
+  }
+
   add(name: string, value: FieldValueInput): void {
     if (typeof value === 'object') {
       for (const one of value) {

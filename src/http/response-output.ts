@@ -5,7 +5,8 @@
  */
 
 import type { Connection, WriteResult } from '../api.js';
-import { GATHER_BYTES } from './output.js';
+import type { FileInput } from './body-input.js';
+import { GATHER_BYTES, LARGE_BYTES } from './output.js';
 import type { Service } from './service.js';
 
 export abstract class ResponseOutput {
@@ -54,6 +55,14 @@ export abstract class ResponseOutput {
   emitUtf8(text: string, byteLength: number): void {
     this.#own();
     this.service.output.addUtf8(text, byteLength);
+  }
+
+  emitBody(bytes: Uint8Array): void {
+    if (bytes.byteLength > LARGE_BYTES) {
+      this.emitLarge(bytes);
+    } else {
+      this.emitBytes(bytes);
+    }
   }
 
   /** Without a copy: the bytes are the connection's until they are sent. */
@@ -118,6 +127,22 @@ export abstract class ResponseOutput {
     return result === 'queued' && connection.queuedBytes === 0 ? 'sent' : result;
   }
 
+  /** A part of a file: see Connection.sendFile. What was gathered goes before it. */
+  writeFile(
+    file: FileInput,
+    offset: number,
+    byteLength: number,
+    onDone: (isSent: boolean) => void,
+  ): WriteResult {
+    const { connection } = this;
+    connection.cork();
+    this.flush();
+    const result =
+      this.#held.length > 0 ? 'full' : connection.sendFile(file, offset, byteLength, onDone);
+    connection.uncork();
+    return result;
+  }
+
   #hold(bytes: Uint8Array): void {
     this.#held.push(bytes);
     this.#isBlocked = true;
@@ -172,7 +197,7 @@ export abstract class ResponseOutput {
 
   /** Bytes that wait for the peer to take them. */
   get waitingBytes(): number {
-    let bytes = this.connection.queuedBytes;
+    let bytes = this.connection.queuedBytes + this.connection.queuedFileBytes;
     for (const held of this.#held) {
       bytes += held.byteLength;
     }

@@ -9,17 +9,10 @@
  * in the bytes of the last `next`.
  */
 
-import {
-  CHUNK_DATA,
-  CHUNK_END,
-  CHUNK_MORE,
-  ChunkedDecoder,
-  type ChunkLimits,
-} from './chunked-decoder.js';
-import type { FieldBlock } from './field-block.js';
+import type { ChunkLimits } from './chunked-decoder.js';
+import { MessageReader, READ_END, READ_HEAD, READ_MORE, READ_REJECTED } from './message-reader.js';
 import { PartialHead } from './partial-head.js';
 import { HEAD_MORE, HEAD_REJECTED } from './request-head.js';
-import { READ_DATA, READ_END, READ_HEAD, READ_MORE, READ_REJECTED } from './request-reader.js';
 import {
   BODY_CHUNKED,
   BODY_NONE,
@@ -51,13 +44,9 @@ const FAILED = 7;
 
 const NO_BYTES = Buffer.alloc(0);
 
-export class ResponseReader {
+export class ResponseReader extends MessageReader {
   readonly head = new ResponseHead(NO_BYTES);
   readonly framing = new ResponseFraming();
-  /** Where to go on. */
-  pos = 0;
-  dataStart = 0;
-  dataEnd = 0;
   reject: ResponseRejectCode = 'status-line';
   readonly #limits: ResponseLimits;
   #state = IDLE;
@@ -65,10 +54,10 @@ export class ResponseReader {
   /** Bytes of the body that are still to come, or may still come. */
   #remaining = 0;
   #interims = 0;
-  #chunks: ChunkedDecoder | undefined;
   readonly #partial: PartialHead<ResponseLimits>;
 
   constructor(limits: ResponseLimits) {
+    super(limits);
     this.#limits = limits;
     this.#partial = new PartialHead<ResponseLimits>(this.head, limits);
   }
@@ -81,7 +70,7 @@ export class ResponseReader {
     this.#state = IN_HEAD;
     this.#method = method;
     this.#interims = 0;
-    this.#chunks?.restart();
+    this.clearChunks();
   }
 
   /** Whether no response is under way, and the last one ended well. */
@@ -94,26 +83,20 @@ export class ResponseReader {
     return this.#state === IN_BODY ? this.#remaining : this.#state === AT_END ? 0 : undefined;
   }
 
-  /** The trailer section of the last response, if it had one. */
-  get trailers(): FieldBlock | undefined {
-    const { trailers } = this.#chunks ?? {};
-    return trailers !== undefined && trailers.count > 0 ? trailers : undefined;
-  }
-
   /** Reads on from `start`; call again from `pos` until READ_MORE. */
   next(bytes: Buffer, start: number): number {
     const end = bytes.byteLength;
     this.pos = start;
     switch (this.#state) {
       case IDLE:
-        return start === end ? READ_MORE : this.#fail('surplus');
+        return start === end ? READ_MORE : this.fail('surplus');
       case IN_HEAD:
         return start === end ? READ_MORE : this.#readHead(bytes, start);
       case IN_BODY:
       case UNTIL_CLOSE:
         return start === end ? READ_MORE : this.#readBody(start, end);
       case IN_CHUNKS:
-        return this.#readChunks(bytes, start, end);
+        return this.readChunks(bytes, start, end);
       case AT_END:
         this.#state = IDLE;
         return READ_END;
@@ -137,7 +120,7 @@ export class ResponseReader {
       case FAILED:
         return READ_REJECTED;
       default:
-        return this.#fail('truncated');
+        return this.fail('truncated');
     }
   }
 
@@ -149,18 +132,18 @@ export class ResponseReader {
       return READ_MORE;
     }
     if (outcome === HEAD_REJECTED) {
-      return this.#fail(head.reject);
+      return this.fail(head.reject);
     }
     const reject = this.framing.read(head, this.#method, this.#limits.bodyBytesMax);
     if (reject !== undefined) {
-      return this.#fail(reject);
+      return this.fail(reject);
     }
     return head.status < 200 ? this.#passInterim() : this.#beginBody();
   }
 
   #passInterim(): number {
     this.#interims += 1;
-    return this.#interims > this.#limits.interimMax ? this.#fail('interim') : READ_INTERIM;
+    return this.#interims > this.#limits.interimMax ? this.fail('interim') : READ_INTERIM;
   }
 
   #beginBody(): number {
@@ -171,8 +154,7 @@ export class ResponseReader {
       this.#state = IN_BODY;
       this.#remaining = declaredLength;
     } else if (kind === BODY_CHUNKED) {
-      this.#chunks ??= new ChunkedDecoder(this.#limits);
-      this.#chunks.restart();
+      this.beginChunks();
       this.#state = IN_CHUNKS;
     } else if (kind === BODY_TUNNEL) {
       this.#state = IN_TUNNEL;
@@ -186,38 +168,20 @@ export class ResponseReader {
   #readBody(start: number, end: number): number {
     const n = Math.min(this.#remaining, end - start);
     if (n === 0) {
-      return this.#fail('body-length');
+      return this.fail('body-length');
     }
-    this.dataStart = start;
-    this.dataEnd = start + n;
-    this.pos = start + n;
     this.#remaining -= n;
     if (this.#remaining === 0 && this.#state === IN_BODY) {
       this.#state = AT_END;
     }
-    return READ_DATA;
+    return this.takeData(start, n);
   }
 
-  #readChunks(bytes: Buffer, start: number, end: number): number {
-    const chunks = this.#chunks!;
-    const outcome = chunks.next(bytes, start, end);
-    this.pos = chunks.pos;
-    switch (outcome) {
-      case CHUNK_MORE:
-        return READ_MORE;
-      case CHUNK_DATA:
-        this.dataStart = chunks.dataStart;
-        this.dataEnd = chunks.dataEnd;
-        return READ_DATA;
-      case CHUNK_END:
-        this.#state = IDLE;
-        return READ_END;
-      default:
-        return this.#fail(chunks.reject);
-    }
+  protected endChunks(): void {
+    this.#state = IDLE;
   }
 
-  #fail(reject: ResponseRejectCode): number {
+  protected fail(reject: ResponseRejectCode): number {
     this.reject = reject;
     this.#state = FAILED;
     this.#partial.forget();
@@ -227,7 +191,7 @@ export class ResponseReader {
   /** Lets go of the memory that a head in pieces took: the connection rests. */
   rest(): void {
     this.#partial.forget(0);
-    this.#chunks = undefined;
+    this.dropChunks();
     this.head.restart(NO_BYTES, 0);
   }
 }

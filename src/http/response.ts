@@ -5,7 +5,7 @@
  */
 
 import type { Handler, WriteResult } from '../api.js';
-import { type BodyInput, checkBody } from './body-input.js';
+import { type BodyInput, checkBody, type FileInput } from './body-input.js';
 import type { Exchange } from './exchange.js';
 import { GATHER_BYTES, LARGE_BYTES, utf8Length } from './output.js';
 import type { HttpRequest } from './request.js';
@@ -16,6 +16,7 @@ import {
   PreparedFields,
   ResponseFields,
 } from './response-fields.js';
+import { sendFilePart, sendPiece } from './send-pieces.js';
 import { checkStatus, isBodyless, statusLine } from './status.js';
 
 const FRESH = 0;
@@ -97,21 +98,19 @@ export class HttpResponse {
   }
 
   #checkFresh(): void {
-    if (this.#state !== FRESH) {
+    // Of a client that is gone nobody needs to know: `end` says so.
+    if (this.#state !== FRESH && !this.#isCut) {
       throw new Error('Cannot change the head of a response: it has been sent');
     }
   }
 
-  /**
-   * Sends an interim response, such as 103 with `link` (RFC 8297); nothing to clients of HTTP/1.0, which know none.
-   */
+  /** Sends an interim response, such as 103 with `link` (RFC 8297), but to clients of HTTP/1.0, which know none. */
   inform(status: number, fields: FieldsInput = {}): void {
     this.#checkFresh();
     if (status !== 102 && status !== 103) {
       throw new RangeError(`Expected an interim status of 102 or 103, got ${String(status)}`);
     }
-    const made = new ResponseFields();
-    made.addAll(fields);
+    const made = ResponseFields.of(fields);
     if (this.#http.isAnswering(this) && this.#http.minorVersion === 1) {
       this.#http.emitText(`${statusLine(status)}${made.text}\r\n`);
       this.#http.afterEmit();
@@ -160,12 +159,9 @@ export class HttpResponse {
     }
     if (!isSent || length === 0) {
       http.emitText(text);
-    } else if (length > LARGE_BYTES) {
+    } else if (!isText || length > LARGE_BYTES) {
       http.emitText(text);
-      http.emitLarge(isText ? Buffer.from(body) : body);
-    } else if (!isText) {
-      http.emitText(text);
-      http.emitBytes(body);
+      http.emitBody(isText ? Buffer.from(body) : body);
     } else if (length === body.length) {
       http.emitText(text + body);
     } else {
@@ -204,41 +200,62 @@ export class HttpResponse {
    * when `drained` resolves. With a declared content-length, more than that throws RangeError.
    */
   write(piece: BodyInput): WriteResult {
-    const http = this.#http;
     checkBody(piece);
-    if (this.#state === ENDED || !http.isAnswering(this)) {
-      return 'closed';
-    }
     const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
-    if (isBodyless(this.#status) && bytes.byteLength > 0) {
-      throw new TypeError(`A response of status ${this.#status} has no body`);
-    }
-    const declared = this.#fields?.contentLength ?? -1;
-    const left = this.#state === FRESH ? declared : this.#left;
-    if (declared >= 0 && bytes.byteLength > left) {
-      throw new RangeError(
-        `${bytes.byteLength} bytes are more than content-length leaves: ${left}`,
-      );
-    }
-    if (this.#state === FRESH) {
-      this.#sendHead();
-    }
-    if (this.#framing === NO_BODY || bytes.byteLength === 0) {
-      http.afterEmit();
-      return 'sent';
+    const answer = this.#beginPiece(bytes.byteLength);
+    if (answer !== undefined) {
+      return answer;
     }
     const result =
       this.#framing === BY_CHUNKS
-        ? http.writePieces([
+        ? this.#http.writePieces([
             Buffer.from(`${bytes.byteLength.toString(16)}\r\n`, 'latin1'),
             bytes,
             CRLF,
           ])
-        : http.writePieces([bytes]);
+        : this.#http.writePieces([bytes]);
     if (result === 'sent' || result === 'queued') {
       this.#left -= bytes.byteLength;
     }
     return result;
+  }
+
+  /** Sends the head if it was not sent. What is to be answered when no byte of the piece is to be written. */
+  #beginPiece(byteLength: number): 'sent' | 'closed' | undefined {
+    if (this.#state === ENDED || !this.#http.isAnswering(this)) {
+      return 'closed';
+    }
+    if (isBodyless(this.#status) && byteLength > 0) {
+      throw new TypeError(`A response of status ${this.#status} has no body`);
+    }
+    const declared = this.#fields?.contentLength ?? -1;
+    const left = this.#state === FRESH ? declared : this.#left;
+    if (declared >= 0 && byteLength > left) {
+      throw new RangeError(`${byteLength} bytes are more than content-length leaves: ${left}`);
+    }
+    if (this.#state === FRESH) {
+      this.#sendHead();
+    }
+    if (this.#framing === NO_BODY || byteLength === 0) {
+      this.#http.afterEmit();
+      return 'sent';
+    }
+    return undefined;
+  }
+
+  /**
+   * A part of a file as a piece of a body with a declared content-length; see Connection.sendFile. Resolves when the
+   * file is not needed any more: true if the system has all of it, false if the client is gone.
+   */
+  async sendFile(file: FileInput, offset: number, byteLength: number): Promise<boolean> {
+    if ((this.#fields?.contentLength ?? -1) < 0) {
+      throw new TypeError('Cannot send a file: expected a content-length');
+    }
+    const answer = this.#beginPiece(byteLength);
+    this.#left -= byteLength;
+    return answer === undefined
+      ? sendFilePart(this.#http, this, { file, offset, byteLength })
+      : answer === 'sent';
   }
 
   /** Sends the head alone, such as before the first piece is there. */
@@ -293,11 +310,7 @@ export class HttpResponse {
       if (isChunk) {
         http.emitText(`${length.toString(16)}\r\n`);
       }
-      if (length > LARGE_BYTES) {
-        http.emitLarge(bytes);
-      } else {
-        http.emitBytes(bytes);
-      }
+      http.emitBody(bytes);
       if (isChunk) {
         http.emitText('\r\n');
       }
@@ -329,19 +342,8 @@ export class HttpResponse {
    * Writes a piece, waiting for room before it if there is none, and for the queue to drain after it: for loops that
    * produce a body. False if the client is gone.
    */
-  async writeAll(piece: BodyInput): Promise<boolean> {
-    for (;;) {
-      const result = this.write(piece);
-      if (result === 'sent') {
-        return true;
-      }
-      if (result === 'closed' || !(await this.drained())) {
-        return false;
-      }
-      if (result === 'queued') {
-        return true;
-      }
-    }
+  writeAll(piece: BodyInput): Promise<boolean> {
+    return sendPiece(this, piece);
   }
 
   /** Whether the connection closed before the response had ended. */
@@ -367,8 +369,7 @@ export class HttpResponse {
     if (handler.onReadable !== undefined) {
       throw new TypeError('Cannot upgrade to a pull handler: expected onData');
     }
-    const made = new ResponseFields();
-    made.addAll(fields);
+    const made = ResponseFields.of(fields);
     if (!this.#http.isAnswering(this)) {
       return 'closed';
     }

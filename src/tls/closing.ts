@@ -5,6 +5,7 @@ import {
   CLOSING,
   END_OWED,
   END_SENT,
+  FILING,
   FIN_WANTED,
   GONE,
   HELD,
@@ -22,7 +23,7 @@ export function end(c: TlsConnection): void {
     return;
   }
   flush(c);
-  if ((c.flags & STALLED) !== 0) {
+  if ((c.flags & (STALLED | FILING)) !== 0) {
     c.flags |= FIN_WANTED;
     return;
   }
@@ -54,10 +55,10 @@ export function closeAs(c: TlsConnection, code: 'closed' | 'ended' | 'shutdown')
     c.base.abort();
     return;
   }
-  if ((c.flags & STALLED) === 0) {
+  if ((c.flags & (STALLED | FILING)) === 0) {
     sendCloseNotify(c);
   }
-  if ((c.flags & (HELD | STALLED)) === 0) {
+  if ((c.flags & (HELD | STALLED | FILING)) === 0) {
     c.base.close();
   } else {
     c.flags |= CLOSE_WANTED;
@@ -71,7 +72,7 @@ export function closeAs(c: TlsConnection, code: 'closed' | 'ended' | 'shutdown')
   }
 }
 
-/** What was stalled is encrypted: what was to come after it. */
+/** What was stalled, and what there was of files, is encrypted: what was to come after it. */
 export function closeAfterStall(c: TlsConnection): void {
   if ((c.flags & (FIN_WANTED | CLOSE_WANTED)) === 0) {
     return;

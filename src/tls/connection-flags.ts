@@ -43,6 +43,9 @@ export const DRAIN_WATCHED = 1 << 18;
  */
 export const STALLED = 1 << 19;
 
+/** Parts of files are to be read and encrypted: other writes, and our end, wait until they are. */
+export const FILING = 1 << 20;
+
 /** Any of these: the transport is paused. */
 export const NO_READ = PAUSED | HELD | READ_FULL | WAITING;
 /** Any of these: writes are not taken. */

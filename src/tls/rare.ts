@@ -2,6 +2,7 @@
 
 import type { CloseReason } from '../api.js';
 import type { ConnectionWriter } from '../connection/stream.js';
+import type { FilePart } from '../connection/write-queue.js';
 import type { ChunkQueue } from '../connection/chunk-queue.js';
 import type { TlsConnection } from './tls-connection.js';
 
@@ -12,7 +13,11 @@ export interface Rare {
   /** Plaintext that OpenSSL does not take yet, in pieces that the pipe holds. */
   readonly stalled: Buffer[];
   stalledBytes: number;
-  /** Receipts and promises that wait for either. */
+  /** Parts of files that are not encrypted yet. */
+  readonly files: FilePart[];
+  /** Somebody will go on with them. */
+  isPumpDue: boolean;
+  /** Receipts and promises that wait for these. */
   readonly receipts: ((handedOver: boolean) => void)[];
   readonly waiters: ((drained: boolean) => void)[];
   writer: ConnectionWriter | undefined;
@@ -29,6 +34,8 @@ export function rareOf(c: TlsConnection): Rare {
     heldBytes: 0,
     stalled: [],
     stalledBytes: 0,
+    files: [],
+    isPumpDue: false,
     receipts: [],
     waiters: [],
     writer: undefined,

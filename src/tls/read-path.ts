@@ -13,6 +13,7 @@ import {
   CLOSING,
   DRAIN_DUE,
   END_OWED,
+  FILING,
   GONE,
   PAUSED,
   PEER_ENDED,
@@ -21,6 +22,7 @@ import {
   STALLED,
   WOKEN,
 } from './connection-flags.js';
+import { pumpFiles } from './file-pump.js';
 import { dropGathered, failConnection } from './giving-up.js';
 import { poolOf } from './limits.js';
 import { clearPause, recall, setPause } from './pause.js';
@@ -108,7 +110,11 @@ function decrypt(c: TlsConnection): void {
   // Answers to the peer's own messages, and alerts.
   sendWritten(c);
   if ((c.flags & STALLED) !== 0 && error === undefined && retryStalled(c)) {
-    closeAfterStall(c);
+    if ((c.flags & FILING) !== 0) {
+      pumpFiles(c);
+    } else {
+      closeAfterStall(c);
+    }
   }
   if (total > 0) {
     c.bytesReceived += total;
@@ -306,6 +312,9 @@ export function reportEnd(c: TlsConnection): void {
 export function reportDrain(c: TlsConnection): void {
   const { layer } = c;
   if (!onTransportDrain(c) || (c.flags & (CLOSING | GONE | BLOCKED)) !== 0) {
+    if ((c.flags & FILING) !== 0) {
+      pumpFiles(c);
+    }
     return;
   }
   if (layer.onDrain !== undefined) {

@@ -5,6 +5,7 @@
 
 import type { Action, CloseReason } from '../api.js';
 import { CLOSING, GONE, OPENED, PEER_ENDED } from './connection-flags.js';
+import { queuedFileBytes } from './file-pump.js';
 import { dropGathered, failHandshake } from './giving-up.js';
 import { rareOf } from './rare.js';
 import { freeSsl } from './ssl-object.js';
@@ -44,6 +45,9 @@ export function onTransportClose(c: TlsConnection, reason: CloseReason): Action 
   const told = reasonOf(c, reason);
   if (rare !== undefined) {
     rare.writer?.close();
+    for (const { onDone } of rare.files.splice(0)) {
+      onDone?.(false);
+    }
     for (const callback of rare.receipts.splice(0)) {
       callback(false);
     }
@@ -64,7 +68,8 @@ export function onTransportClose(c: TlsConnection, reason: CloseReason): Action 
 /** The transport's reason, unless TLS knows better. */
 function reasonOf(c: TlsConnection, reason: CloseReason): CloseReason {
   const own = c.rare?.reason;
-  const held = c.rare === undefined ? 0 : c.rare.heldBytes + c.rare.stalledBytes;
+  const held =
+    c.rare === undefined ? 0 : c.rare.heldBytes + c.rare.stalledBytes + queuedFileBytes(c);
   const unsentBytes = reason.unsentBytes + held;
   if (own !== undefined && reason.code !== 'handler') {
     if (own.error !== undefined) {

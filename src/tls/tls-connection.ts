@@ -6,6 +6,7 @@
 
 import type { Connection, ConnectionState, Reactor, SocketOptions, WriteResult } from '../api.js';
 import type { BlockPool } from '../connection/block-pool.js';
+import { filePart } from '../connection/file-part.js';
 import { ConnectionReader, ConnectionWriter } from '../connection/stream.js';
 import type { Reader, Writer } from '../streams.js';
 import { ChunkQueue } from '../connection/chunk-queue.js';
@@ -16,6 +17,7 @@ import {
   CORKED,
   END_OWED,
   END_SENT,
+  FILING,
   GONE,
   HELD,
   NO_WRITE,
@@ -27,6 +29,7 @@ import {
   WOKEN,
 } from './connection-flags.js';
 import { divertWrites, type TransportWrite } from './divert-writes.js';
+import { queuedFileBytes, sendFile } from './file-pump.js';
 import type { Handshake } from './handshake.js';
 import type { Layer } from './layer.js';
 import { depthOf, type Limits, limitsOf, poolOf } from './limits.js';
@@ -36,7 +39,9 @@ import { type Pipe, pipeAt } from './pipe.js';
 import { type Rare, rareOf } from './rare.js';
 import { readerOf } from './read-path.js';
 import { SessionInfo } from './session-info.js';
-import { flush, queuedBytes, write, writeLinked, writev } from './write-path.js';
+import { flush, queuedBytes, tell, write, writeLinked, writev } from './write-path.js';
+
+const NO_BYTES = new Uint8Array(0);
 
 export class TlsConnection implements SecureConnection {
   readonly base: Connection;
@@ -118,6 +123,10 @@ export class TlsConnection implements SecureConnection {
     return (this.flags & GONE) !== 0 ? 0 : queuedBytes(this);
   }
 
+  get queuedFileBytes(): number {
+    return queuedFileBytes(this);
+  }
+
   get isPaused(): boolean {
     return (this.flags & (PAUSED | GONE)) === PAUSED;
   }
@@ -150,21 +159,30 @@ export class TlsConnection implements SecureConnection {
     return result;
   }
 
+  sendFile(
+    file: number | { readonly fd: number },
+    offset: number,
+    byteLength: number,
+    onDone?: (isSent: boolean) => void,
+  ): WriteResult {
+    const part = filePart(file, offset, byteLength, onDone);
+    if (part.left > 0) {
+      return sendFile(this, part);
+    }
+    const result = write(this, NO_BYTES);
+    if (onDone !== undefined && (result === 'sent' || result === 'queued')) {
+      this.receipt(onDone);
+    }
+    return result;
+  }
+
   receipt(callback: (handedOver: boolean) => void): void {
     checkCallback('receipt', callback);
     flush(this);
-    // The transport may call back from within a write of ours, when the pipe is in use.
-    const told = (handedOver: boolean) => {
-      if (this.pipe.isSending) {
-        this.base.reactor.execute(() => callback(handedOver));
-      } else {
-        callback(handedOver);
-      }
-    };
-    if ((this.flags & GONE) === 0 && (this.flags & (HELD | STALLED)) !== 0) {
-      rareOf(this).receipts.push(told);
+    if ((this.flags & (FILING | GONE)) === FILING) {
+      rareOf(this).receipts.push(callback);
     } else {
-      this.base.receipt(told);
+      tell(this, callback);
     }
   }
 
@@ -173,7 +191,7 @@ export class TlsConnection implements SecureConnection {
     if ((this.flags & GONE) !== 0) {
       return Promise.resolve(false);
     }
-    if ((this.flags & (HELD | STALLED)) === 0) {
+    if ((this.flags & (HELD | STALLED | FILING)) === 0) {
       return this.base.drained();
     }
     this.flags |= BLOCKED;

@@ -18,6 +18,7 @@ import {
   CORKED,
   DRAIN_DUE,
   DRAIN_WATCHED,
+  FILING,
   FIN_WANTED,
   GONE,
   HELD,
@@ -95,7 +96,7 @@ function refuse(c: TlsConnection, byteLength: number): WriteResult | undefined {
   if ((c.flags & (NO_WRITE | OPENED)) !== OPENED || c.ssl === 0) {
     return 'closed';
   }
-  if ((c.flags & (HELD | STALLED)) === 0) {
+  if ((c.flags & (HELD | STALLED | FILING)) === 0) {
     if (c.limits.whenFull !== WHEN_FULL_REFUSE) {
       // The transport has a policy of its own for what passes the cap.
       return undefined;
@@ -108,7 +109,7 @@ function refuse(c: TlsConnection, byteLength: number): WriteResult | undefined {
     }
   }
   c.flags |= BLOCKED;
-  if ((c.flags & STALLED) === 0) {
+  if ((c.flags & (STALLED | FILING)) === 0) {
     watchDrain(c);
   }
   return 'full';
@@ -227,16 +228,34 @@ export function retryStalled(c: TlsConnection): boolean {
   if ((c.flags & (STALLED | GONE)) !== 0) {
     return false;
   }
-  if ((c.flags & HELD) === 0) {
+  if ((c.flags & (HELD | FILING)) === 0) {
     passReceipts(c);
     watchDrain(c);
   }
   return true;
 }
 
-function passReceipts(c: TlsConnection): void {
+/** What waited for what is held, stalled or in a file. */
+export function passReceipts(c: TlsConnection): void {
   for (const callback of rareOf(c).receipts.splice(0)) {
     c.base.receipt(callback);
+  }
+}
+
+/** Calls back when what is encrypted now is with the system, and not from within a write of ours. */
+export function tell(c: TlsConnection, callback: (handedOver: boolean) => void): void {
+  // The transport may call back from within a write of ours, when the pipe is in use.
+  const told = (handedOver: boolean) => {
+    if (c.pipe.isSending) {
+      c.base.reactor.execute(() => callback(handedOver));
+    } else {
+      callback(handedOver);
+    }
+  };
+  if ((c.flags & GONE) === 0 && (c.flags & (HELD | STALLED)) !== 0) {
+    rareOf(c).receipts.push(told);
+  } else {
+    c.base.receipt(told);
   }
 }
 
@@ -291,6 +310,9 @@ function sendHeld(c: TlsConnection): boolean {
     }
   }
   clearPause(c, HELD);
+  if ((c.flags & FILING) !== 0) {
+    return true;
+  }
   if ((c.flags & CLOSE_WANTED) !== 0) {
     c.base.close();
   } else if ((c.flags & FIN_WANTED) !== 0) {
@@ -302,7 +324,7 @@ function sendHeld(c: TlsConnection): boolean {
 
 /** The transport is below its low-water mark. True when the handler is to be told. */
 export function onTransportDrain(c: TlsConnection): boolean {
-  if (!sendHeld(c) || (c.flags & STALLED) !== 0) {
+  if (!sendHeld(c) || (c.flags & (STALLED | FILING)) !== 0) {
     return false;
   }
   c.flags &= ~(BLOCKED | DRAIN_DUE);
@@ -313,7 +335,7 @@ export function onTransportDrain(c: TlsConnection): boolean {
 }
 
 /** A write was refused though the transport's queue is below its mark, so that it may owe no `onDrain`. */
-function watchDrain(c: TlsConnection): void {
+export function watchDrain(c: TlsConnection): void {
   if ((c.flags & (HELD | DRAIN_WATCHED)) !== 0) {
     return;
   }

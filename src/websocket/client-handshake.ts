@@ -17,6 +17,7 @@ import type { Stage } from './stage.js';
 import type { WebSocketConnection } from './web-socket.js';
 
 export interface ClientRequest {
+  readonly scheme: 'ws' | 'wss';
   /** `host:port` as in the URL. */
   readonly host: string;
   /** Path and query. */
@@ -139,8 +140,8 @@ export class ClientHandshake implements Stage, Timed {
   #fail(why: string, cause?: unknown): void {
     this.#leave();
     this.#endpoint.counts.handshakesRefused += 1;
-    const { host, target } = this.#request;
-    const message = `Cannot open ws://${host}${target}: ${why}`;
+    const { scheme, host, target } = this.#request;
+    const message = `Cannot open ${scheme}://${host}${target}: ${why}`;
     this.#settle(new MillraceError('ERR_WEBSOCKET_HANDSHAKE', message, { cause }));
     this.#connection?.abort();
   }

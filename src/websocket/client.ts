@@ -14,6 +14,12 @@ export type Dialer =
   | Pick<Reactor, 'dial'>
   | ((url: string, options: DialOptions) => Promise<Connection>);
 
+/** What connects with TLS, and verifies that the server is `serverName`: such as `dialTls` of `millrace/tls`. */
+export type TlsDialer = (
+  url: string,
+  options: DialOptions & { serverName: string },
+) => Promise<Connection>;
+
 export interface ConnectWebSocketOptions<Context = unknown>
   extends WebSocketOptions,
     WebSocketHooks<Context> {
@@ -21,6 +27,8 @@ export interface ConnectWebSocketOptions<Context = unknown>
   protocols?: readonly string[];
   /** Fields of the request beside those of the protocol, such as Authorization or Origin. */
   headers?: Readonly<Record<string, string>>;
+  /** For wss:// URLs, instead of the dialer. */
+  dialTls?: TlsDialer;
   /** Where to connect to, such as `unix:///run/push.sock`; by default `tcp://` and what the URL says. */
   address?: string;
   /** Becomes the WebSocket's `context`. */
@@ -41,7 +49,8 @@ const HANDLER: Handler<ClientHandshake> = {
 const endpoints = new WeakMap<object, Endpoint>();
 
 /**
- * Opens a WebSocket to `url`, which begins with ws:// (for wss:// a dialer is needed that speaks TLS, and `address`).
+ * Opens a WebSocket to `url`, which begins with ws://, or with wss://: then `dialTls` is needed, or a dialer that
+ * speaks TLS by itself, and `address`.
  * `onOpen` is called before the promise resolves, and messages may come before whoever awaits it goes on: give hooks.
  *
  * @throws SystemError of the dial; MillraceError `ERR_WEBSOCKET_HANDSHAKE` if the other side does not agree to a
@@ -52,7 +61,7 @@ export async function connectWebSocket<Context = unknown>(
   url: string | URL,
   options: ConnectWebSocketOptions<Context> = {},
 ): Promise<WebSocket<Context>> {
-  const { hostname, port, host, target } = readUrl(url, options.address);
+  const { hostname, port, host, target, scheme } = readUrl(url, options);
   const { protocols = [], headers = {}, context, signal } = options;
   checkRequest(protocols, headers);
   let endpoint = endpoints.get(options);
@@ -64,16 +73,19 @@ export async function connectWebSocket<Context = unknown>(
   const outcome = new Promise<WebSocketConnection | Error>((resolve) => {
     settle = resolve;
   });
-  const request = { host, target, protocols, headers, context };
+  const request = { scheme, host, target, protocols, headers, context };
   const handshake = new ClientHandshake(endpoint, request, settle);
   const address = options.address ?? `tcp://${hostname}:${port}`;
   const dialOptions: DialOptions = { ...options.connection, handler: HANDLER, context: handshake };
   if (signal !== undefined) {
     dialOptions.signal = signal;
   }
-  const connection = await (typeof dialer === 'function'
-    ? dialer(address, dialOptions)
-    : dialer.dial(address, dialOptions));
+  const { dialTls } = options;
+  const connection = await (scheme === 'wss' && dialTls !== undefined
+    ? dialTls(address, { ...dialOptions, serverName: hostname.replace(/^\[|\]$/g, '') })
+    : typeof dialer === 'function'
+      ? dialer(address, dialOptions)
+      : dialer.dial(address, dialOptions));
   // A dial's signal does not reach as far as the handshake.
   const abort = () => connection.abort();
   signal?.addEventListener('abort', abort);
@@ -89,13 +101,21 @@ export async function connectWebSocket<Context = unknown>(
   return socket as WebSocket as WebSocket<Context>;
 }
 
-function readUrl(given: string | URL, address: string | undefined) {
+function readUrl(
+  given: string | URL,
+  { address, dialTls }: Pick<ConnectWebSocketOptions, 'address' | 'dialTls'>,
+) {
   const url = new URL(given);
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
     throw new TypeError(`Expected a URL that begins with ws:// or wss://, got ${url.protocol}`);
   }
-  if (url.protocol === 'wss:' && address === undefined) {
-    throw new TypeError('For wss:// give a dialer that speaks TLS, and the address for it');
+  if (dialTls !== undefined && typeof dialTls !== 'function') {
+    throw new TypeError(`Expected dialTls to be a function, got ${typeof dialTls}`);
+  }
+  if (url.protocol === 'wss:' && address === undefined && dialTls === undefined) {
+    throw new TypeError(
+      'For wss:// give dialTls, or a dialer that speaks TLS and the address for it',
+    );
   }
   if (url.hash !== '' || url.username !== '' || url.password !== '') {
     throw new TypeError('Expected a URL without a fragment and credentials (see options.headers)');
@@ -106,6 +126,7 @@ function readUrl(given: string | URL, address: string | undefined) {
     port,
     host: url.host,
     target: `${url.pathname}${url.search}`,
+    scheme: url.protocol === 'ws:' ? ('ws' as const) : ('wss' as const),
   };
 }
 

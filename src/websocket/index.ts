@@ -9,7 +9,12 @@ export type {
   WebSocketState,
   WebSocketStats,
 } from './api.js';
-export { type ConnectWebSocketOptions, connectWebSocket, type Dialer } from './client.js';
+export {
+  type ConnectWebSocketOptions,
+  connectWebSocket,
+  type Dialer,
+  type TlsDialer,
+} from './client.js';
 export { CloseCode } from './close-code.js';
 export type { DeflateOptions } from './deflate-options.js';
 export {

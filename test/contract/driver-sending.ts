@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 
+import { ENODATA } from '../../src/base/errno.js';
 import { SO_SNDBUF, SOL_SOCKET } from '../../src/base/linux.js';
 import { PENDING } from '../../src/connection/driver.js';
 import type { Rig } from './rig.js';
@@ -98,6 +99,121 @@ export const sendingSuite = (current: () => Rig): void => {
       }
       await rig.until(() => left === 0, 'all is reported as sent');
     }
+  });
+
+  const bytesOf = (byteLength: number, seed: number): Buffer => {
+    const bytes = Buffer.alloc(byteLength);
+    for (let i = 0; i < byteLength; i += 1) {
+      bytes[i] = (i * 31 + (i >> 9) + seed) & 255;
+    }
+    return bytes;
+  };
+
+  /** Sends until all is with the kernel; true if the driver had to wait. */
+  const sendAll = (rig: Rig, slot: number): { waited: boolean } => {
+    const outcome = { waited: false };
+    let isPending = false;
+    const go = () => {
+      while (!isPending && rig.recorder.queues.get(slot)!.length > 0) {
+        const n = rig.driver.send(slot);
+        if (n === PENDING) {
+          isPending = true;
+          outcome.waited = true;
+        } else {
+          assert.ok(n > 0, `got ${n}`);
+          rig.recorder.consume(slot, n);
+        }
+      }
+    };
+    const plainSent = rig.recorder.sent.bind(rig.recorder);
+    rig.recorder.sent = (which, n) => {
+      isPending = false;
+      plainSent(which, n);
+      go();
+    };
+    go();
+    return outcome;
+  };
+
+  it('sends parts of files in order with bytes, as the peer takes them', async () => {
+    const rig = current();
+    const peer = await rig.pair(6);
+    rig.driver.setOption(6, SOL_SOCKET, SO_SNDBUF, new Uint8Array([0, 64, 0, 0]));
+    const content = bytesOf(700_000, 7);
+    const file = rig.environment.openFile(content);
+    rig.recorder.queues.set(6, [
+      Buffer.from('head'),
+      { fd: file.fd, offset: 100, byteLength: 650_000 },
+      Buffer.from('between'),
+      { fd: file.fd, offset: 0, byteLength: 1 },
+      { fd: file.fd, offset: 699_990, byteLength: 10 },
+      Buffer.from('end'),
+    ]);
+    const expected = Buffer.concat([
+      Buffer.from('head'),
+      content.subarray(100, 650_100),
+      Buffer.from('between'),
+      content.subarray(0, 1),
+      content.subarray(699_990),
+      Buffer.from('end'),
+    ]);
+    const outcome = sendAll(rig, 6);
+    const got = await rig.readRaw(peer, expected.byteLength);
+    assert.ok(outcome.waited, 'that much does not fit the socket buffers');
+    assert.ok(got.equals(expected));
+    await rig.until(() => rig.recorder.queues.get(6)!.length === 0, 'the last completion');
+    rig.kernel.close(file.fd);
+  });
+
+  it('a file that ends too early is ENODATA, at once or when it is found', async () => {
+    const rig = current();
+    const peer = await rig.pair(7);
+    const file = rig.environment.openFile(bytesOf(50_000, 1));
+    rig.recorder.queues.set(7, [{ fd: file.fd, offset: 50_000, byteLength: 10 }]);
+    assert.equal(rig.driver.send(7), -ENODATA);
+
+    const other = await rig.pair(8);
+    rig.driver.setOption(8, SOL_SOCKET, SO_SNDBUF, new Uint8Array([0, 64, 0, 0]));
+    const long = rig.environment.openFile(bytesOf(6_000_000, 1));
+    rig.recorder.queues.set(8, [{ fd: long.fd, offset: 0, byteLength: 6_000_000 }]);
+    for (;;) {
+      const n = rig.driver.send(8);
+      if (n === PENDING) {
+        break;
+      }
+      rig.recorder.consume(8, n);
+    }
+    long.truncate(10);
+    let answer = PENDING;
+    const plainSent = rig.recorder.sent.bind(rig.recorder);
+    rig.recorder.sent = (slot, n) => {
+      plainSent(slot, n);
+      answer = rig.driver.send(slot);
+    };
+    const region = rig.kernel.allocate(65_536);
+    await rig.until(() => {
+      rig.kernel.receive(other, region);
+      return answer === -ENODATA || rig.recorder.count(`failed 8 ${ENODATA}`) === 1;
+    }, 'the failure');
+    rig.kernel.release(region);
+    rig.kernel.close(file.fd);
+    rig.kernel.close(long.fd);
+    rig.closePeer(peer);
+  });
+
+  it('reports nothing of a file after the close of its slot', async () => {
+    const rig = current();
+    await rig.pair(9);
+    rig.driver.setOption(9, SOL_SOCKET, SO_SNDBUF, new Uint8Array([0, 64, 0, 0]));
+    const file = rig.environment.openFile(bytesOf(6_000_000, 1));
+    rig.recorder.queues.set(9, [{ fd: file.fd, offset: 0, byteLength: 6_000_000 }]);
+    for (let n = rig.driver.send(9); n !== PENDING; n = rig.driver.send(9)) {
+      rig.recorder.consume(9, n);
+    }
+    rig.driver.close(9, true);
+    await rig.until(() => rig.recorder.count('closed 9') === 1, 'the close');
+    rig.kernel.close(file.fd);
+    assert.equal(rig.recorder.lines.filter((line) => line.startsWith('failed')).length, 0);
   });
 
   it('sends FIN on shutdown and goes on receiving', async () => {

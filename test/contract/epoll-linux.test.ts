@@ -3,6 +3,7 @@
 import { LinuxKernel } from '../../src/base/linux-kernel.js';
 import { EpollDriver } from '../../src/connection/drivers/epoll.js';
 import { driverContract } from './driver.js';
+import { openLinuxFile } from './linux-file.js';
 
 driverContract('epoll on Linux', () => {
   const kernel = new LinuxKernel();
@@ -10,6 +11,7 @@ driverContract('epoll on Linux', () => {
     kernel,
     createDriver: (completions, options) => new EpollDriver(kernel, completions, options),
     step: () => new Promise((resolve) => setImmediate(resolve)),
+    openFile: openLinuxFile,
     fillDescriptors: () => {
       const taken: number[] = [];
       for (;;) {

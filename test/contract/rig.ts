@@ -16,6 +16,8 @@ export interface DriverEnvironment {
   createDriver(completions: Completions, options: DriverOptions): Driver;
   /** Lets the world go on a little: packets arrive. */
   step(): Promise<void>;
+  /** A descriptor of a fresh file with that content, and how to cut it to a length. The caller closes it. */
+  openFile(bytes: Buffer): { fd: number; truncate(byteLength: number): void };
   /** Makes the descriptor table full from here on; the answer frees it. Undefined where that is not possible. */
   fillDescriptors?(): () => void;
 }
@@ -29,12 +31,19 @@ export const OPTIONS: DriverOptions = {
   requestPoll: () => {},
 };
 
+/** A part of a file among what is to be sent. */
+export interface QueuedFile {
+  readonly fd: number;
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
 /** Records completions as lines, and plays the owner of the slots. */
 export class Recorder implements Completions {
   readonly lines: string[] = [];
   readonly received$ = new Map<number, Buffer>();
   readonly accepted$: number[] = [];
-  readonly queues = new Map<number, Buffer[]>();
+  readonly queues = new Map<number, (Buffer | QueuedFile)[]>();
   onReceived: (slot: number, bytes: Buffer) => void = () => {};
   onAccepted: (slot: number, fd: number) => void = () => {};
   onEnded: (slot: number) => void = () => {};
@@ -86,7 +95,10 @@ export class Recorder implements Completions {
 
   gather(slot: number, vector: SendVector): void {
     for (const piece of this.queues.get(slot) ?? []) {
-      if (!vector.appendBytes(piece)) {
+      const isTaken = Buffer.isBuffer(piece)
+        ? vector.appendBytes(piece)
+        : vector.appendFile(piece.fd, piece.offset, piece.byteLength);
+      if (!isTaken || !Buffer.isBuffer(piece)) {
         return;
       }
     }
@@ -101,7 +113,9 @@ export class Recorder implements Completions {
         rest -= head.byteLength;
         queue.shift();
       } else {
-        queue[0] = head.subarray(rest);
+        queue[0] = Buffer.isBuffer(head)
+          ? head.subarray(rest)
+          : { fd: head.fd, offset: head.offset + rest, byteLength: head.byteLength - rest };
         rest = 0;
       }
     }

@@ -8,6 +8,7 @@ import { chooseDriver } from '../../src/connection/drivers/choose.js';
 import { UringDriver } from '../../src/connection/drivers/uring.js';
 import { probeUring, type UringFeatures } from '../../src/connection/drivers/uring-setup.js';
 import { driverContract } from './driver.js';
+import { openLinuxFile } from './linux-file.js';
 
 const kernel = new LinuxKernel();
 const probed = probeUring(kernel);
@@ -25,6 +26,7 @@ function suite(name: string, change: Partial<UringFeatures>, directFiles: number
       kernel,
       createDriver: (completions, options) =>
         new UringDriver(kernel, completions, { ...options, features, directFiles }),
+      openFile: openLinuxFile,
       step: () => new Promise((resolve) => setImmediate(resolve)),
     };
   });

@@ -2,13 +2,8 @@
 
 import { LIMIT_DEFAULTS, type Limits } from '../../src/http/limits.js';
 import { REJECT_STATUS } from '../../src/http/rejects.js';
-import {
-  READ_DATA,
-  READ_END,
-  READ_HEAD,
-  READ_MORE,
-  RequestReader,
-} from '../../src/http/request-reader.js';
+import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from '../../src/http/message-reader.js';
+import { RequestReader } from '../../src/http/request-reader.js';
 
 /** Feeds `bytes` in pieces that end at the given cuts. Adjacent pieces of a body are one event. */
 export function logOf(

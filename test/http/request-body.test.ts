@@ -290,6 +290,28 @@ describe('the body of a request', () => {
     assert.deepEqual(errors, ['ERR_HTTP_GONE']);
   });
 
+  it('whoever was reading what is discarded is told so, and nothing after it', async () => {
+    const events: string[] = [];
+    const rig = await HttpRig.open({
+      onRequest: (request, response) => {
+        request.receive({
+          onData: (bytes) => {
+            events.push(`${bytes}`);
+            request.discard();
+          },
+          onEnd: () => void events.push('end'),
+          onError: (error) => void events.push((error as { code?: string }).code ?? ''),
+        });
+        request.connection.setTimer(1, () => response.end('done'));
+      },
+    });
+    const client = await rig.connect();
+    const head = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n';
+    await client.send(`${head}1\r\na\r\n1\r\nb\r\n0\r\n\r\n`);
+    assert.equal((await client.answer()).body, 'done');
+    assert.deepEqual(events, ['a', 'ERR_HTTP_GONE']);
+  });
+
   it('can be read once', async () => {
     const rig = await HttpRig.open({
       onRequest: async (request, response) => {

@@ -7,7 +7,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 
 import { LIMIT_DEFAULTS } from '../../src/http/limits.js';
-import { READ_REJECTED, RequestReader } from '../../src/http/request-reader.js';
+import { READ_REJECTED } from '../../src/http/message-reader.js';
+import { RequestReader } from '../../src/http/request-reader.js';
 import { readCases } from './case-file.js';
 import { logOf } from './event-log.js';
 import { mutatedCases } from './mutated-cases.js';

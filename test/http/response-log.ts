@@ -2,7 +2,7 @@
 
 import type { ResponseLimits } from '../../src/http/response-reader.js';
 import { READ_INTERIM, ResponseReader } from '../../src/http/response-reader.js';
-import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from '../../src/http/request-reader.js';
+import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from '../../src/http/message-reader.js';
 import { readClientLimits } from '../../src/http/client-limits.js';
 import { quote } from './event-log.js';
 

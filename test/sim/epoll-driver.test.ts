@@ -2,6 +2,7 @@
 
 import { EpollDriver } from '../../src/connection/drivers/epoll.js';
 import { driverContract } from '../contract/driver.js';
+import { SimFile } from './sim-file.js';
 import { SimWorld } from './sim-world.js';
 
 driverContract('epoll on the simulated kernel', () => {
@@ -14,6 +15,16 @@ driverContract('epoll on the simulated kernel', () => {
       world.memory.forgetTemporaries();
       world.settle(0);
       world.violations.check();
+    },
+    openFile: (bytes) => {
+      const file = new SimFile(bytes);
+      const fd = kernel.openFile(file);
+      return {
+        fd,
+        truncate: (byteLength) => {
+          file.bytes = file.bytes.subarray(0, byteLength);
+        },
+      };
     },
     fillDescriptors: () => {
       const taken: number[] = [];

@@ -7,19 +7,24 @@
 import {
   EAFNOSUPPORT,
   EAGAIN,
+  EBADF,
   ECONNABORTED,
   ECONNRESET,
+  EINVAL,
   EMFILE,
   ENETUNREACH,
   ENFILE,
   ENOBUFS,
   ENOMEM,
+  ENOSPC,
   EPIPE,
   EPROTO,
   ESOCKTNOSUPPORT,
   ETIMEDOUT,
 } from '../../src/base/errno.js';
-import { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM } from '../../src/base/linux.js';
+import { AF_INET, AF_INET6, AF_UNIX, EPOLL_CTL_ADD, SOCK_STREAM } from '../../src/base/linux.js';
+import type { Description } from './sim-descriptors.js';
+import { SimEpoll } from './sim-epoll.js';
 import type { SimMemory } from './sim-memory.js';
 import { SEND_SHUT, type SimSocket } from './sim-socket.js';
 import { TcpSocket } from './sim-tcp.js';
@@ -111,6 +116,29 @@ export function sendTo(world: SimWorld, socket: SimSocket, pieces: readonly Uint
     if (n < piece.length) break;
   }
   return done;
+}
+
+/** epoll_ctl(2) on what is meant to be an epoll instance. */
+export function controlEpoll(
+  world: SimWorld,
+  name: string,
+  epoll: Description | undefined,
+  operation: number,
+  fd: number,
+  events: number,
+  low: number,
+  high: number,
+): number {
+  const description = world.table.find(fd, name, 'epollControl');
+  if (epoll === undefined || description === undefined) return -EBADF;
+  if (!SimEpoll.isModelled(events)) {
+    world.violations.note(`${name}: epoll events 0x${events.toString(16)} are not modelled`);
+  }
+  if (!(epoll instanceof SimEpoll)) return -EINVAL;
+  if (operation === EPOLL_CTL_ADD && world.faults.hit('controlNoMemory')) {
+    return -world.faultRandom.pick([ENOMEM, ENOSPC]);
+  }
+  return epoll.control(operation, fd, description, events, low, high);
 }
 
 /** The memory that iovecs name. */

@@ -4,13 +4,14 @@
  * memory, files and clock, as threads of one process do.
  */
 
-import { EAGAIN, EBADF, EINVAL, EMSGSIZE, ENOMEM, ENOSPC, ENOTSOCK } from '../../src/base/errno.js';
+import { EAGAIN, EBADF, EINVAL, EMSGSIZE, ENOMEM, ENOTSOCK } from '../../src/base/errno.js';
 import type { Alarm, Doorbell, Kernel, Region, Ring } from '../../src/base/kernel.js';
-import { EPOLL_CTL_ADD, IOV_MAX } from '../../src/base/linux.js';
+import { IOV_MAX } from '../../src/base/linux.js';
 import type { Random } from './random.js';
 import {
   acceptFrom,
   connectTo,
+  controlEpoll,
   createSocket,
   readVector,
   receiveFrom,
@@ -19,6 +20,7 @@ import {
 } from './sim-calls.js';
 import { type Description, type DescriptorRecord, SimEventfd } from './sim-descriptors.js';
 import { SimEpoll } from './sim-epoll.js';
+import { readSimFile, type SimFile } from './sim-file.js';
 import { SimAlarm, SimDoorbell, SimHost } from './sim-host.js';
 import { SimSocket } from './sim-socket.js';
 import { SimRing } from './sim-uring.js';
@@ -112,21 +114,16 @@ export class SimKernel implements Kernel {
   }
 
   socket(domain: number, type: number, _protocol: number): number {
-    const socket = createSocket(this.#world, domain, type);
-    const result = typeof socket === 'number' ? socket : this.#open(socket);
-    return this.#done('socket', domain, type, result);
+    const made = createSocket(this.#world, domain, type);
+    return this.#done('socket', domain, type, typeof made === 'number' ? made : this.#open(made));
   }
 
   bind(fd: number, sockaddr: Uint8Array): number {
-    const socket = this.#find(fd, 'bind');
-    const result = typeof socket === 'number' ? socket : socket.bind(sockaddr);
-    return this.#done('bind', fd, sockaddr.length, result);
+    return this.#ask('bind', fd, sockaddr.length, (socket) => socket.bind(sockaddr));
   }
 
   listen(fd: number, backlog: number): number {
-    const socket = this.#find(fd, 'listen');
-    const result = typeof socket === 'number' ? socket : socket.listen(backlog);
-    return this.#done('listen', fd, backlog, result);
+    return this.#ask('listen', fd, backlog, (socket) => socket.listen(backlog));
   }
 
   accept(fd: number): number {
@@ -137,9 +134,9 @@ export class SimKernel implements Kernel {
   }
 
   connect(fd: number, sockaddr: Uint8Array): number {
-    const socket = this.#find(fd, 'connect');
-    const result = typeof socket === 'number' ? socket : connectTo(this.#world, socket, sockaddr);
-    return this.#done('connect', fd, sockaddr.length, result);
+    return this.#ask('connect', fd, sockaddr.length, (socket) =>
+      connectTo(this.#world, socket, sockaddr),
+    );
   }
 
   receive(fd: number, region: Region): number {
@@ -147,22 +144,18 @@ export class SimKernel implements Kernel {
     if (target.length === 0) {
       this.#world.violations.note(`${this.name}: receive into no memory looks like an end`);
     }
-    const socket = this.#find(fd, 'receive');
-    const result = typeof socket === 'number' ? socket : receiveFrom(this.#world, socket, target);
-    return this.#done('receive', fd, target.length, result);
+    return this.#ask('receive', fd, target.length, (socket) =>
+      receiveFrom(this.#world, socket, target),
+    );
   }
 
   send(fd: number, bytes: Uint8Array): number {
-    const socket = this.#find(fd, 'send');
-    const result = typeof socket === 'number' ? socket : sendTo(this.#world, socket, [bytes]);
-    return this.#done('send', fd, bytes.length, result);
+    return this.#ask('send', fd, bytes.length, (socket) => sendTo(this.#world, socket, [bytes]));
   }
 
   sendAt(fd: number, address: number, byteLength: number): number {
     const bytes = this.#world.memory.view(address, byteLength, 'sendAt');
-    const socket = this.#find(fd, 'sendAt');
-    const result = typeof socket === 'number' ? socket : sendTo(this.#world, socket, [bytes]);
-    return this.#done('sendAt', fd, byteLength, result);
+    return this.#ask('sendAt', fd, byteLength, (socket) => sendTo(this.#world, socket, [bytes]));
   }
 
   sendVector(fd: number, iovecs: Region, count: number): number {
@@ -171,16 +164,33 @@ export class SimKernel implements Kernel {
       throw new RangeError(`sendVector: ${count} iovecs in ${words.length} bytes`);
     }
     const pieces = readVector(this.#world.memory, words, count);
-    const socket = this.#find(fd, 'sendVector');
-    if (typeof socket === 'number') return this.#done('sendVector', fd, count, socket);
-    const result = count > IOV_MAX ? -EMSGSIZE : sendTo(this.#world, socket, pieces);
-    return this.#done('sendVector', fd, count, result);
+    return this.#ask('sendVector', fd, count, (socket) =>
+      count > IOV_MAX ? -EMSGSIZE : sendTo(this.#world, socket, pieces),
+    );
+  }
+
+  sendFile(fd: number, file: number, offset: number, byteLength: number): number {
+    const bytes = readSimFile(this.#world, this.name, file, offset, byteLength);
+    return this.#ask('sendFile', fd, byteLength, (socket) => {
+      if (typeof bytes === 'number') return bytes;
+      return bytes.length === 0 ? 0 : sendTo(this.#world, socket, [bytes]);
+    });
+  }
+
+  readAt(file: number, offset: number, region: Region, start: number, byteLength: number): number {
+    const target = this.#world.memory.region(region, 'readAt') as Buffer;
+    const bytes = readSimFile(this.#world, this.name, file, offset, byteLength);
+    if (typeof bytes !== 'number') target.set(bytes, start);
+    return this.#done('readAt', file, byteLength, typeof bytes === 'number' ? bytes : bytes.length);
+  }
+
+  /** A descriptor of a file with that content. */
+  openFile(file: SimFile): number {
+    return this.#done('openFile', file.bytes.length, 0, this.#open(file));
   }
 
   shutdown(fd: number, how: number): number {
-    const socket = this.#find(fd, 'shutdown');
-    const result = typeof socket === 'number' ? socket : socket.shutdown(how);
-    return this.#done('shutdown', fd, how, result);
+    return this.#ask('shutdown', fd, how, (socket) => socket.shutdown(how));
   }
 
   close(fd: number): number {
@@ -189,27 +199,23 @@ export class SimKernel implements Kernel {
   }
 
   setSocketOption(fd: number, level: number, name: number, value: Uint8Array): number {
-    const socket = this.#find(fd, 'setSocketOption');
-    const result = typeof socket === 'number' ? socket : socket.setOption(level, name, value);
-    return this.#done('setSocketOption', fd, level * 256 + name, result);
+    return this.#ask('setSocketOption', fd, level * 256 + name, (socket) =>
+      socket.setOption(level, name, value),
+    );
   }
 
   getSocketOption(fd: number, level: number, name: number, value: Uint8Array): number {
-    const socket = this.#find(fd, 'getSocketOption');
-    const result = typeof socket === 'number' ? socket : socket.getOption(level, name, value);
-    return this.#done('getSocketOption', fd, level * 256 + name, result);
+    return this.#ask('getSocketOption', fd, level * 256 + name, (socket) =>
+      socket.getOption(level, name, value),
+    );
   }
 
   getSocketName(fd: number, sockaddr: Uint8Array): number {
-    const socket = this.#find(fd, 'getSocketName');
-    const result = typeof socket === 'number' ? socket : socket.localName(sockaddr);
-    return this.#done('getSocketName', fd, 0, result);
+    return this.#ask('getSocketName', fd, 0, (socket) => socket.localName(sockaddr));
   }
 
   getPeerName(fd: number, sockaddr: Uint8Array): number {
-    const socket = this.#find(fd, 'getPeerName');
-    const result = typeof socket === 'number' ? socket : socket.peerName(sockaddr);
-    return this.#done('getPeerName', fd, 0, result);
+    return this.#ask('getPeerName', fd, 0, (socket) => socket.peerName(sockaddr));
   }
 
   adopt(fd: number): number {
@@ -220,8 +226,7 @@ export class SimKernel implements Kernel {
 
   duplicate(fd: number): number {
     const description = this.#world.table.find(fd, this.name, 'duplicate');
-    const result = description === undefined ? -EBADF : this.#open(description);
-    return this.#done('duplicate', fd, 0, result);
+    return this.#done('duplicate', fd, 0, description ? this.#open(description) : -EBADF);
   }
 
   reserve(): number {
@@ -253,19 +258,8 @@ export class SimKernel implements Kernel {
     low: number,
     high: number,
   ): number {
-    const { faults, table, violations } = this.#world;
-    const epoll = table.find(epfd, this.name, 'epollControl');
-    const description = table.find(fd, this.name, 'epollControl');
-    let result = -EBADF;
-    if (epoll !== undefined && description !== undefined) {
-      if (!SimEpoll.isModelled(events)) {
-        violations.note(`${this.name}: epoll events 0x${events.toString(16)} are not modelled`);
-      }
-      if (!(epoll instanceof SimEpoll)) result = -EINVAL;
-      else if (operation === EPOLL_CTL_ADD && faults.hit('controlNoMemory')) {
-        result = -this.#world.faultRandom.pick([ENOMEM, ENOSPC]);
-      } else result = epoll.control(operation, fd, description, events, low, high);
-    }
+    const epoll = this.#world.table.find(epfd, this.name, 'epollControl');
+    const result = controlEpoll(this.#world, this.name, epoll, operation, fd, events, low, high);
     return this.#done('epollControl', epfd * 65_536 + fd, operation * 65_536 + events, result);
   }
 
@@ -368,6 +362,12 @@ export class SimKernel implements Kernel {
   #done(name: string, first: number, second: number, result: number): number {
     if (this.#isDead) this.#world.violations.note(`${this.name}: ${name} after the thread's death`);
     return this.#world.trace.call(this.#thread, name, first, second, result);
+  }
+
+  /** A call on a socket. */
+  #ask(name: string, fd: number, second: number, call: (socket: SimSocket) => number): number {
+    const socket = this.#find(fd, name);
+    return this.#done(name, fd, second, typeof socket === 'number' ? socket : call(socket));
   }
 
   #find(fd: number, use: string): SimSocket | number {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { UringDriver } from '../../src/connection/drivers/uring.js';
 import { probeUring, type UringFeatures } from '../../src/connection/drivers/uring-setup.js';
 import { type DriverEnvironment, driverContract } from '../contract/driver.js';
+import { SimFile } from './sim-file.js';
 import { SimWorld } from './sim-world.js';
 
 function environment(change: Partial<UringFeatures> = {}, directFiles = 0): DriverEnvironment {
@@ -23,6 +24,16 @@ function environment(change: Partial<UringFeatures> = {}, directFiles = 0): Driv
       world.memory.forgetTemporaries();
       world.settle(0);
       world.violations.check();
+    },
+    openFile: (bytes) => {
+      const file = new SimFile(bytes);
+      const fd = kernel.openFile(file);
+      return {
+        fd,
+        truncate: (byteLength) => {
+          file.bytes = file.bytes.subarray(0, byteLength);
+        },
+      };
     },
     fillDescriptors: () => {
       const taken: number[] = [];

@@ -8,6 +8,7 @@ export class FakeVector implements SendVector {
   count = 0;
   byteLength = 0;
   readonly ranges: Uint8Array[] = [];
+  file: { file: number; offset: number; byteLength: number } | undefined;
   readonly kernel: MemoryKernel;
   readonly countMax: number;
 
@@ -28,6 +29,16 @@ export class FakeVector implements SendVector {
     this.count += 1;
     this.byteLength += bytes.length;
     this.ranges.push(bytes);
+    return true;
+  }
+
+  appendFile(file: number, offset: number, byteLength: number): boolean {
+    if (this.count > 0) {
+      return false;
+    }
+    this.count = 1;
+    this.byteLength = byteLength;
+    this.file = { file, offset, byteLength };
     return true;
   }
 

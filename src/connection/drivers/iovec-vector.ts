@@ -4,6 +4,7 @@
  */
 
 import type { Kernel, Region } from '../../base/kernel.js';
+import { ENODATA } from '../../base/errno.js';
 import { IOV_MAX } from '../../base/linux.js';
 import { takeRegion } from '../../base/region-cache.js';
 import type { SendVector } from '../driver.js';
@@ -13,13 +14,19 @@ const WORD = 0x1_0000_0000;
 
 export class IovecVector implements SendVector {
   readonly region: Region;
-  readonly #kernel: Pick<Kernel, 'addressOf' | 'sendAt' | 'sendVector'>;
+  readonly #kernel: Pick<Kernel, 'addressOf' | 'sendAt' | 'sendVector' | 'sendFile'>;
   readonly #words: Uint32Array;
   count = 0;
   byteLength = 0;
+  /** The file of which a part is to be sent; -1: it is memory. */
+  #file = -1;
+  #offset = 0;
 
   constructor(
-    kernel: Pick<Kernel, 'allocate' | 'release' | 'addressOf' | 'sendAt' | 'sendVector'>,
+    kernel: Pick<
+      Kernel,
+      'allocate' | 'release' | 'addressOf' | 'sendAt' | 'sendVector' | 'sendFile'
+    >,
   ) {
     this.#kernel = kernel;
     this.region = takeRegion(kernel, IOV_MAX * IOVEC_BYTES);
@@ -30,6 +37,7 @@ export class IovecVector implements SendVector {
   reset(): void {
     this.count = 0;
     this.byteLength = 0;
+    this.#file = -1;
   }
 
   append(address: number, byteLength: number): boolean {
@@ -57,8 +65,23 @@ export class IovecVector implements SendVector {
     return this.append(this.#kernel.addressOf(bytes), bytes.byteLength);
   }
 
+  appendFile(file: number, offset: number, byteLength: number): boolean {
+    if (this.count > 0) {
+      return false;
+    }
+    this.#file = file;
+    this.#offset = offset;
+    this.count = 1;
+    this.byteLength = byteLength;
+    return true;
+  }
+
   /** Sends what was appended; the call without iovecs when it is one range. n bytes or -errno. */
   send(fd: number): number {
+    if (this.#file >= 0) {
+      const n = this.#kernel.sendFile(fd, this.#file, this.#offset, this.byteLength);
+      return n === 0 ? -ENODATA : n;
+    }
     if (this.count === 1) {
       const address = this.#words[1] * WORD + this.#words[0];
       return this.#kernel.sendAt(fd, address, this.byteLength);

@@ -2,7 +2,8 @@
  * Sending on io_uring. What was just received, and small writes, become one submission at once (`tryBytes`): from the
  * receive buffer itself, or from a copy in a slab. What is queued is gathered from off-heap blocks (`start`). An array
  * of the JavaScript heap is never given to the kernel for longer than a call: it is sent by one, and when the socket is
- * full, a poll says when to try again.
+ * full, a poll says when to try again. So is a part of a file, by sendfile(2): the ring's own way, splice, goes through
+ * a pipe and through threads of the kernel's. For a direct descriptor it is read into memory, and that is sent.
  */
 
 import { EAGAIN, EFAULT, EINTR, ENOBUFS } from '../../base/errno.js';
@@ -180,7 +181,7 @@ export class UringSender {
     this.#shared.completions.gather(slot, vector);
     if (vector.count === 0) {
       vector.giveBack();
-      return vector.isOnHeap ? this.#call(slot) : -EFAULT;
+      return vector.isOnHeap ? this.#call(slot) : -(vector.errno || EFAULT);
     }
     this.#begin(slot);
     if (vector.count === 1) {

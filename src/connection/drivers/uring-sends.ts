@@ -7,6 +7,7 @@
  * starts anew after each submission.
  */
 
+import { ENODATA } from '../../base/errno.js';
 import type { Kernel, Region } from '../../base/kernel.js';
 import { IOVEC_SIZE, MSGHDR_SIZE } from '../../base/layout.js';
 import { giveRegion, takeRegion } from '../../base/region-cache.js';
@@ -30,6 +31,8 @@ export class UringVector implements SendVector {
   byteLength = 0;
   /** The first range is a heap array, and may not be copied: it has to be sent during a call. */
   isOnHeap = false;
+  /** What failed, if a part of a file could not be read. */
+  errno = 0;
 
   readonly #kernel: Kernel;
   readonly #arena: Region;
@@ -71,6 +74,7 @@ export class UringVector implements SendVector {
     this.count = 0;
     this.byteLength = 0;
     this.isOnHeap = false;
+    this.errno = 0;
   }
 
   /** Takes the place in the arena back: one range needs no vector. */
@@ -110,6 +114,24 @@ export class UringVector implements SendVector {
     this.append(copy.address + this.#copiedBytes, n);
     this.#copiedBytes += n;
     return n === bytes.byteLength;
+  }
+
+  /** What may be copied is read into memory; else it has to be sent during a call, as an array of the heap. */
+  appendFile(file: number, offset: number, byteLength: number): boolean {
+    if (this.count > 0 || !this.#mayCopy) {
+      this.isOnHeap = this.count === 0;
+      return false;
+    }
+    const copy = this.#copyOf(this.#slot);
+    const size = Math.min(byteLength, copy.bytes.byteLength);
+    const n = this.#kernel.readAt(file, offset, copy, 0, size);
+    if (n <= 0) {
+      this.errno = n === 0 ? ENODATA : -n;
+      this.finish(this.#slot);
+      return false;
+    }
+    this.#copiedBytes = n;
+    return this.append(copy.address, n);
   }
 
   #copyOf(slot: number): Region {

@@ -21,6 +21,7 @@ function createVector(sends: unknown[][] = []): IovecVector {
     addressOf: () => 0xabc_dead_beef,
     sendAt: (...call) => sends.push(['sendAt', ...call]),
     sendVector: (...call) => sends.push(['sendVector', ...call]),
+    sendFile: (...call) => sends.push(['sendFile', ...call]) - 1,
   };
   return new IovecVector(kernel);
 }

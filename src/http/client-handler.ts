@@ -1,0 +1,22 @@
+/** The hooks of a client's connections: each is told to its ClientConnection, which is the context. */
+
+import type { Handler } from '../api.js';
+import type { ClientConnection } from './client-connection.js';
+
+export const CLIENT_HANDLER: Handler<ClientConnection> = {
+  onOpen(connection) {
+    connection.context.open(connection);
+  },
+  onData(connection, bytes) {
+    connection.context.receive(bytes);
+  },
+  onEnd(connection) {
+    connection.context.onPeerEnd();
+  },
+  onServerClose(connection) {
+    connection.context.goAway();
+  },
+  onClose(connection, reason) {
+    connection.context.onClose(reason.error);
+  },
+};
