@@ -3,6 +3,7 @@
 export type {
   Action,
   Balance,
+  CloseOptions,
   CloseReason,
   Connection,
   ConnectionOptions,
