@@ -43,6 +43,8 @@ export const RULES = {
     },
     { of: 'src/codec/index.ts', may: ['src/codec/'], isReExport: true },
     { of: 'src/codec/', may: ['src/codec/', ...FACE] },
+    { of: 'src/work/index.ts', may: ['src/work/'], isReExport: true },
+    { of: 'src/work/', may: ['src/work/', ...FACE] },
     { of: 'src/websocket/index.ts', may: ['src/websocket/'], isReExport: true },
     {
       of: 'src/websocket/',
@@ -178,6 +180,8 @@ export const RULES = {
     'src/codec/framed-layer.ts': 'test/codec/framed.test.ts',
     'src/codec/framing.ts': 'test/codec/frame-decoder.test.ts',
     'src/codec/send-frame.ts': 'test/codec/framed.test.ts',
+    'src/work/line.ts': 'test/work/work-queue.test.ts',
+    'src/work/options.ts': 'test/work/work-queue.test.ts',
     'src/connection/turns.ts': 'test/connection/reactor.test.ts',
     'src/connection/write-path.ts': 'test/connection/connection-writes.test.ts',
     'src/engine/acceptor.ts': 'test/e2e/engine.test.ts',
