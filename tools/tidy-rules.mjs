@@ -86,6 +86,7 @@ export const RULES = {
     'src/base/linux-process.ts': 'test/base/linux-kernel.test.ts',
     'src/base/linux-ring.ts': 'test/contract/uring-linux.test.ts',
     'src/base/linux.ts': 'test/base/layout.test.ts',
+    'src/base/platform.ts': 'test/cli/platforms.test.ts',
     'src/base/random-words.ts': 'test/base/linux-kernel.test.ts',
     'src/base/uring.ts': 'test/base/uring-layout.test.ts',
     'src/connection/completion-router.ts': 'test/connection/reactor.test.ts',
