@@ -71,7 +71,8 @@ export class FramedLayer<In, Out, Context> implements FrameConsumer<In> {
       return undefined;
     }
     // A transport in memory may deliver to another connection within a call of a hook.
-    const [before, actionBefore] = [this.#current, this.#action];
+    const before = this.#current;
+    const actionBefore = this.#action;
     this.#current = socket;
     this.#action = undefined;
     try {
@@ -97,12 +98,16 @@ export class FramedLayer<In, Out, Context> implements FrameConsumer<In> {
   }
 
   /** The peer's FIN. */
-  end(socket: FramedSocket<In, Out, Context>): Action | void {
+  end(socket: FramedSocket<In, Out, Context>): void {
     const { decoder } = socket;
     if (decoder !== undefined) {
+      const before = this.#current;
       this.#current = socket;
-      decoder.end(this);
-      this.#current = undefined;
+      try {
+        decoder.end(this);
+      } finally {
+        this.#current = before;
+      }
     }
   }
 

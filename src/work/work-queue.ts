@@ -16,7 +16,7 @@ import type { TaskPool, WorkQueueOptions, WorkStats } from './options.js';
 
 export type OnAnswer<C, Value> = (connection: C, answer: Answer<Value>) => void;
 
-export class WorkQueue<Task, Value> {
+export class WorkQueue<Task, Value> implements AsyncDisposable {
   readonly #pool: TaskPool<Task, Value>;
   readonly #runningMax: number;
   readonly #waitingMax: number;
@@ -134,6 +134,10 @@ export class WorkQueue<Task, Value> {
       this.#whenIdle.push(resolve);
       this.#tellIdle();
     });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #hasRoom(line: Line<Task, Value>): boolean {

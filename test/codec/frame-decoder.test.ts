@@ -148,6 +148,69 @@ describe('any bytes at all', () => {
   }
 });
 
+describe('a model that has the whole stream', () => {
+  /** A length of one byte, at most 3 bytes after it. */
+  function byLength(stream: Buffer): { frames: string[]; errors: string[] } {
+    const frames: string[] = [];
+    let at = 0;
+    while (at < stream.byteLength) {
+      const length = stream[at]!;
+      if (length > 3) {
+        return { frames, errors: ['ERR_FRAME_TOO_LONG'] };
+      }
+      if (at + 1 + length > stream.byteLength) {
+        return { frames, errors: ['ERR_FRAME_TRUNCATED'] };
+      }
+      frames.push(stream.toString('hex', at + 1, at + 1 + length));
+      at += 1 + length;
+    }
+    return { frames, errors: [] };
+  }
+
+  /** Delimiters 1 2 and 0, at most 5 bytes before them. */
+  function byDelimiter(stream: Buffer): { frames: string[]; errors: string[] } {
+    const frames: string[] = [];
+    let begin = 0;
+    for (let end = 1; end <= stream.byteLength; end += 1) {
+      const length =
+        stream[end - 1] === 0
+          ? 1
+          : end - begin >= 2 && stream[end - 1] === 2 && stream[end - 2] === 1
+            ? 2
+            : 0;
+      if (length > 0 && end - length - begin <= 5) {
+        frames.push(stream.toString('hex', begin, end - length));
+        begin = end;
+      } else if (length > 0 || end - begin >= 7) {
+        return { frames, errors: ['ERR_FRAME_TOO_LONG'] };
+      }
+    }
+    return { frames, errors: begin === stream.byteLength ? [] : ['ERR_FRAME_TRUNCATED'] };
+  }
+
+  const noise = fc
+    .uint8Array({ maxLength: 200 })
+    .map((b) => Buffer.from(b.map((each) => each % 5)));
+  const cases = [
+    ['length', lengthField({ lengthBytes: 1, maxFrameBytes: 4 }), byLength],
+    ['delimiters', delimited([Buffer.of(1, 2), Buffer.of(0)], { maxFrameBytes: 5 }), byDelimiter],
+  ] as const;
+  for (const [name, codec, model] of cases) {
+    it(`${name}: the same frames and the same error`, () => {
+      fc.assert(
+        fc.property(noise, cuts(), (stream, cut) => {
+          const { frames, errors } = decodeAll(codec, piecesOf(stream, cut), copyBytes);
+          assert.deepEqual(
+            { frames: frames.map((each) => each.toString('hex')), errors },
+            model(stream),
+          );
+        }),
+        { numRuns: 1_000 },
+      );
+    });
+  }
+});
+
 describe('FrameDecoder', () => {
   const quiet = { onFrame: () => true, onFrameError: () => false };
 

@@ -345,6 +345,6 @@ describe('tasks that are not wanted any more', () => {
     await closed;
     reactor.turn();
     assert.deepEqual(answers, ['a 1!', 'a ERR_WORK_CLOSED']);
-    await queue.close();
+    await queue[Symbol.asyncDispose]();
   });
 });
