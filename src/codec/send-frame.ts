@@ -10,6 +10,8 @@ import { NO_BYTES, Seal } from './framing.js';
 /** Up to here, copying is cheaper than a call with several pieces. */
 const GATHER_BYTES = 16_384;
 
+const LOOP_BYTES = 16;
+
 const SEAL = new Seal();
 let gathered: Buffer | undefined;
 
@@ -29,12 +31,23 @@ function seal<Out>(codec: Codec<unknown, Out>, message: Out): Uint8Array {
 /** Head, payload and tail one after the other; answers how many bytes that is. */
 function gather(payload: Uint8Array, room: Uint8Array): number {
   const { head, skip, tail } = SEAL;
-  room.set(head);
-  let at = head.byteLength;
+  let at = place(head, room, 0);
   room.set(skip === 0 ? payload : payload.subarray(skip), at);
   at += payload.byteLength - skip;
-  room.set(tail, at);
-  return at + tail.byteLength;
+  return at + place(tail, room, at);
+}
+
+/** Heads and tails have a few bytes, or none: a loop is quicker than a call. */
+function place(bytes: Uint8Array, room: Uint8Array, at: number): number {
+  const { byteLength } = bytes;
+  if (byteLength > LOOP_BYTES) {
+    room.set(bytes, at);
+  } else {
+    for (let i = 0; i < byteLength; i += 1) {
+      room[at + i] = bytes[i];
+    }
+  }
+  return byteLength;
 }
 
 function sealedBytes(payload: Uint8Array): number {
@@ -60,7 +73,11 @@ export function sendFrame<Out>(
   message: Out,
 ): WriteResult {
   const payload = seal(codec, message);
-  if (sealedBytes(payload) <= GATHER_BYTES) {
+  const byteLength = sealedBytes(payload);
+  if (byteLength === payload.byteLength && SEAL.skip === 0) {
+    return connection.write(payload);
+  }
+  if (byteLength <= GATHER_BYTES) {
     // A connection copies what it cannot send at once.
     gathered ??= Buffer.allocUnsafeSlow(GATHER_BYTES);
     const n = gather(payload, gathered);
