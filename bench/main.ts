@@ -8,6 +8,7 @@
 import { runBuffersBenchmark } from './buffers.js';
 import { buildNative } from './build-native.js';
 import { type ClientsRound, measureClients, printClients } from './clients8k.js';
+import { runCodecBenchmark } from './codec.js';
 import { contestants } from './contestants.js';
 import { type IdleResult, measureIdle } from './idle.js';
 import { interleave, type Slice } from './interleave.js';
@@ -127,6 +128,9 @@ async function runOther(name: string | undefined): Promise<number | undefined> {
       return 0;
     case 'million':
       return runMillionBenchmark(argv);
+    case 'codec':
+      runCodecBenchmark(argv);
+      return 0;
     case 'websocket-codec':
       runWebSocketBenchmark(argv);
       return 0;

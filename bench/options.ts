@@ -43,7 +43,7 @@ export interface Options {
 export const USAGE = `usage: npm run bench -- [echo|stream|idle|clients8k|all] [options]
        npm run bench -- buffers [--rounds N] [--only TEXT]
        npm run bench -- timers
-       npm run bench -- websocket-codec|websocket-deflate [--rounds N]
+       npm run bench -- codec|websocket-codec|websocket-deflate [--rounds N]
        npm run bench -- http|ws|tls|slow --help
        npm run bench -- plot
        npm run bench -- million --help

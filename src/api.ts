@@ -59,7 +59,7 @@ export interface CloseReason {
   readonly unsentBytes: number;
 }
 
-export interface Connection<Context = unknown> {
+export interface Connection<Context = unknown> extends AsyncDisposable {
   /** Names this connection in the whole process, on any thread, and never another one: see `Server.write`. */
   readonly id: number;
   readonly state: ConnectionState;
@@ -140,6 +140,10 @@ export interface Connection<Context = unknown> {
   close(): void;
   /** Closes at once with RST and drops what is queued. */
   abort(): void;
+  /** Resolves when the connection has closed, for whatever reason; at once if it has. */
+  closed(): Promise<void>;
+  /** `close`, and resolves when that is done: `await using connection = await dial(…)`. */
+  [Symbol.asyncDispose](): Promise<void>;
 
   /** Deadlines in milliseconds from now; 0 removes one. When it passes, the connection is aborted with `timeout`. */
   setReadTimeout(milliseconds: number): void;
@@ -300,6 +304,7 @@ export interface DialOptions extends ConnectionOptions {
   connectTimeoutMs?: number;
   /** Happy Eyeballs: delay before the next address is tried beside the pending one (RFC 8305). 250. */
   attemptDelayMs?: number;
+  /** Gives the attempt up: `dial` rejects with the signal's reason. Has no meaning once connected. */
   signal?: AbortSignal;
   /** Bind to this address first, such as `tcp://127.0.0.2:0`. */
   localAddress?: string;
@@ -351,6 +356,7 @@ export interface ServeOptions extends ConnectionOptions, ListenerOptions {
   resourceLimits?: { maxOldGenerationSizeMb?: number; maxYoungGenerationSizeMb?: number };
   /** Anything cloneable for the handler module: its default export may be a function that takes it. */
   data?: unknown;
+  /** Aborted before the server listens: `serve` rejects with the signal's reason. Later: as `Server.close()`. */
   signal?: AbortSignal;
   /** Warnings: a blocked or replaced reactor, an error in a hook, a full descriptor table. process.emitWarning else. */
   onWarning?: (warning: Error) => void;
@@ -381,12 +387,19 @@ export interface Server extends AsyncDisposable {
    * Graceful shutdown in phases: stop accepting; close every connection gracefully; at the deadline abort what is left;
    * run `onShutdown`; free everything. Resolves when all is done. A second call with a shorter deadline hurries it.
    */
-  close(options?: { deadlineMs?: number }): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
   /** Resolves when the server has closed, for whatever reason; rejects if its last reactor failed for good. */
   readonly closed: Promise<void>;
   /** Whether the server keeps the process alive (it does by default). */
   ref(): void;
   unref(): void;
+}
+
+export interface CloseOptions {
+  /** How long connections may take to close gracefully. 10,000. */
+  deadlineMs?: number;
+  /** When it is aborted, or is already, the deadline has passed: what is left is aborted. `close` still resolves. */
+  signal?: AbortSignal;
 }
 
 /** Opaque and cloneable: what `remote` needs on another thread. */

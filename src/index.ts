@@ -3,6 +3,7 @@
 export type {
   Action,
   Balance,
+  CloseOptions,
   CloseReason,
   Connection,
   ConnectionOptions,
@@ -17,6 +18,11 @@ export type {
   SocketOptions,
   WriteResult,
 } from './api.js';
+export {
+  type DiagnosticMessages,
+  type DiagnosticName,
+  onDiagnostic,
+} from './connection/diagnostics.js';
 export type {
   HistogramSnapshot,
   ReactorSnapshot,

@@ -66,8 +66,15 @@ describe('package.json', () => {
   it('depends on koffi alone, in one version', () => {
     assert.deepEqual(Object.keys(manifest.dependencies), ['koffi']);
     assert.match(manifest.dependencies.koffi, /^\d+\.\d+\.\d+$/);
-    for (const kind of ['optionalDependencies', 'peerDependencies', 'bundleDependencies']) {
+    for (const kind of ['optionalDependencies', 'bundleDependencies']) {
       assert.equal(manifest[kind], undefined, kind);
+    }
+    // What some programs use beside it is never installed because of it.
+    const peers = Object.keys(manifest.peerDependencies as object);
+    const meta = manifest.peerDependenciesMeta as Record<string, { optional?: boolean }>;
+    assert.deepEqual(Object.keys(meta).sort(), peers.sort());
+    for (const peer of peers) {
+      assert.equal(meta[peer]?.optional, true, peer);
     }
   });
 
@@ -164,7 +171,7 @@ describe('npm pack', () => {
 });
 
 describe('a program elsewhere', () => {
-  const NAMES = 'MillraceError SystemError closeOnSignals dial remote serve';
+  const NAMES = 'MillraceError SystemError closeOnSignals dial onDiagnostic remote serve';
 
   it('imports the package by its name', () => {
     const code = "import * as all from 'millrace'; console.log(Object.keys(all).sort().join(' '));";

@@ -1,6 +1,6 @@
 /**
- * `npm run ok`: the gate before each commit. Types, lint, format, the rules of tidy, tests; stops at the first failure.
- * Arguments go to the tests: `npm run ok -- base/errno`.
+ * `npm run ok`: the gate before each commit. Types, lint, format, the rules of tidy, docs/api.md, tests; stops at the
+ * first failure. Arguments go to the tests: `npm run ok -- base/errno`.
  */
 // @ts-check
 
@@ -21,6 +21,7 @@ await runTool(() => {
   step('lint', () => runNode([BIOME, 'lint', '--error-on-warnings', '.']));
   step('format', () => runNode([BIOME, 'format', '.']));
   step('tidy', () => runNode(['tools/tidy.mjs']));
+  step('docs', () => runNode(['tools/api-docs.mjs', '--check']));
   step('tests', () => runNode(['tools/test.mjs', ...process.argv.slice(2)]));
 });
 

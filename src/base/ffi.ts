@@ -6,7 +6,26 @@
  * fault injectors that are preloaded see our calls, and so that glibc and musl both work.
  */
 
-import koffi from 'koffi';
+import { createRequire } from 'node:module';
+
+import type Koffi from 'koffi';
+
+let loadError: unknown;
+
+/**
+ * Where there is no binary of it, such as on a system without a driver, the library can still be imported, and `serve`
+ * can say what is wrong: `loadLibc` throws what is caught here.
+ */
+const koffi = loadKoffi();
+
+function loadKoffi(): typeof Koffi {
+  try {
+    return createRequire(import.meta.url)('koffi') as typeof Koffi;
+  } catch (error) {
+    loadError = error;
+    return {} as typeof Koffi;
+  }
+}
 
 type Call = (...values: number[]) => number;
 type BytesCall = (fd: number, bytes: Uint8Array, byteLength: number, flags: number) => number;
@@ -95,6 +114,9 @@ let declared: Libc | undefined;
 
 /** libc of this process, declared once for the calling thread. */
 export function loadLibc(): Libc {
+  if (loadError !== undefined) {
+    throw loadError;
+  }
   if (declared === undefined) {
     try {
       koffi.config({ sync_stack_size: STACK_BYTES, sync_heap_size: HEAP_BYTES });

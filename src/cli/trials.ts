@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
+import { platformProblem, platformRemedy } from '../base/platform.js';
 import { describeFailure } from './failure.js';
 import { formatCount } from './figures.js';
 import type { Finding, ReadFile } from './finding.js';
@@ -30,13 +31,14 @@ export async function tryAll(read: ReadFile): Promise<Finding[]> {
 function examinePlatform(read: ReadFile): Finding {
   const { platform, arch } = process;
   const release = read('/proc/sys/kernel/osrelease')?.trim();
-  const isSupported = platform === 'linux' && (arch === 'x64' || arch === 'arm64');
+  const problem = platformProblem(platform, arch);
   return {
     name: 'platform',
-    level: isSupported ? 'ok' : 'fail',
+    level: problem === undefined ? 'ok' : 'fail',
     value: `${platform} ${arch}${release === undefined ? '' : `, kernel ${release}`}`,
-    why: 'this version drives epoll and runs on Linux, x64 and arm64',
-    ...(isSupported ? {} : { remedy: 'use a Linux container or virtual machine' }),
+    why:
+      problem ?? 'the drivers epoll and io_uring are system calls of Linux, here on x64 and arm64',
+    ...(problem === undefined ? {} : { remedy: platformRemedy(platform) }),
   };
 }
 
@@ -46,7 +48,7 @@ function examineNode(): Finding {
   return {
     name: 'Node.js',
     level: isRecent ? 'ok' : 'fail',
-    value: `${process.versions.node} (${libcName()})`,
+    value: `${process.versions.node}${process.platform === 'linux' ? ` (${libcName()})` : ''}`,
     why: `version ${wanted} or later is needed`,
     ...(isRecent
       ? {}

@@ -235,6 +235,21 @@ export class SocketConnection implements Connection {
     abort(this.owner, this, 'aborted');
   }
 
+  closed(): Promise<void> {
+    // Also while it is being destroyed there is still a slot, and `finalize` to come.
+    if (this.#isGone) {
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      extrasOf(this.owner, this.slot).closers.push(resolve);
+    });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return this.closed();
+  }
+
   setReadTimeout(milliseconds: number): void {
     const ms = checkTimeout(milliseconds);
     if (this.slot >= 0) {

@@ -11,6 +11,7 @@ import { ECONNREFUSED, EMFILE, ETIMEDOUT } from '../base/errno.js';
 import { AF_UNIX, IPPROTO_TCP, SOCK_STREAM, TCP_FASTOPEN_CONNECT } from '../base/linux.js';
 import { SystemError } from '../errors.js';
 import { compiledFor } from './descriptor-options.js';
+import { areDialsHeard, watchDial } from './diagnostics.js';
 import { count, Profile } from './profile.js';
 import type { Reactor } from './reactor.js';
 import { resolve } from './resolve.js';
@@ -33,7 +34,11 @@ export async function dial(
   const timeoutMs = count(options, 'connectTimeoutMs', 10_000);
   const local = options.localAddress === undefined ? undefined : localOf(options.localAddress);
   const race = new DialRace(reactor, url, profile, options, local);
-  return race.run(address, timeoutMs);
+  const dialing = race.run(address, timeoutMs);
+  if (areDialsHeard()) {
+    watchDial(url, dialing);
+  }
+  return dialing;
 }
 
 const defaultProfile = new Profile({}, {});

@@ -23,6 +23,7 @@ import {
   WOKEN,
   WROTE,
 } from './connection-table.js';
+import { events } from './diagnostics.js';
 import { abort, afterPeerEnd, close, finishSending } from './lifecycle.js';
 import type { Profile } from './profile.js';
 import type { ReactorState } from './reactor-state.js';
@@ -69,6 +70,9 @@ export function act(
 function hookFailed(state: ReactorState, connection: SocketConnection, thrown: unknown): void {
   state.stats.add(Counter.handlerErrors, 1);
   const error = thrown instanceof Error ? thrown : new Error(`A hook threw ${String(thrown)}`);
+  if (events.hookError.isHeard) {
+    events.hookError.publish({ connection, error });
+  }
   state.warn(error);
   abort(state, connection, 'handler', error);
 }
@@ -99,6 +103,9 @@ function leave(state: ReactorState, connection: SocketConnection, action: Action
 export function announce(state: ReactorState, connection: SocketConnection): void {
   const { slot, profile } = connection;
   state.table.flags[slot] |= OPENED;
+  if (events.open.isHeard) {
+    events.open.publish({ connection });
+  }
   if (profile.onOpen !== undefined) {
     let action: Action | void = undefined as Action | void;
     enter(state, connection, Hook.onOpen);
@@ -377,6 +384,9 @@ export function reportClose(
   reason: CloseReason,
 ): void {
   const { profile } = connection;
+  if (events.close.isHeard) {
+    events.close.publish({ connection, reason });
+  }
   if (profile.onClose === undefined) {
     return;
   }

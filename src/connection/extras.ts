@@ -14,6 +14,8 @@ export interface Extras {
   readonly waiters: ((drained: boolean) => void)[];
   /** Connections that read for this one and are held until it drains. */
   readonly sources: SocketConnection[];
+  /** Resolvers of `closed()`. */
+  readonly closers: (() => void)[];
   /** Received bytes go here instead of to the handler. */
   consumer: ChunkConsumer | undefined;
 }
@@ -28,7 +30,7 @@ export interface ChunkConsumer {
 export function extrasOf(state: ReactorState, slot: number): Extras {
   let extras = state.extras.get(slot);
   if (extras === undefined) {
-    extras = { timers: new Set(), waiters: [], sources: [], consumer: undefined };
+    extras = { timers: new Set(), waiters: [], sources: [], closers: [], consumer: undefined };
     state.extras.set(slot, extras);
     state.table.flags[slot] |= HAS_EXTRAS;
   }

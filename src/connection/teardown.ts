@@ -136,6 +136,9 @@ function freeExtras(state: ReactorState, slot: number, error: Error | undefined)
   }
   releaseSources(state, extras.sources);
   extras.consumer?.end(error);
+  for (const resolve of extras.closers) {
+    resolve();
+  }
 }
 
 /** Lets go of connections that were held because their sink was full. */

@@ -43,8 +43,9 @@ function sharedReactor(): Reactor {
 /**
  * Connects to `url`: tcp://, tcp4://, tcp6://, unix:// or unix-abstract://.
  *
- * @throws SystemError (`ECONNREFUSED`, `ETIMEDOUT`, …), the signal's reason, TypeError for a bad URL.
+ * @throws SystemError (`ECONNREFUSED`, `ETIMEDOUT`, …), the signal's reason, TypeError for a bad URL; MillraceError
+ *   ERR_PLATFORM where there is no driver.
  */
-export function dial(url: string, options: DialOptions = {}): Promise<Connection> {
+export async function dial(url: string, options: DialOptions = {}): Promise<Connection> {
   return sharedReactor().dial(url, options);
 }

@@ -2,14 +2,16 @@
  * A server with one reactor in the calling thread: `serve` with a handler object, or with one reactor.
  */
 
-import type { Handler, RemoteHandle, Server } from '../api.js';
+import type { CloseOptions, Handler, RemoteHandle, Server } from '../api.js';
 import type { Address } from '../base/address.js';
+import { events } from '../connection/diagnostics.js';
 import { listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
-import { count, Profile } from '../connection/profile.js';
+import { Profile } from '../connection/profile.js';
 import type { Reactor } from '../connection/reactor.js';
 import { ReactorStats, type ServerStats, serverStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
+import { closeDeadline, hurryOnAbort } from './close-signal.js';
 import { createReactor } from './create-reactor.js';
 import { type Drain, drainReactor } from './drain.js';
 import { discardLetters, Inbox } from './inbox.js';
@@ -17,8 +19,6 @@ import { Postbox, PostOffice } from './mail.js';
 import type { ServeSettings } from './settings.js';
 import { threadKernel } from './thread-kernel.js';
 import { giveWakeDescriptor, takeWakeDescriptor } from './wake-descriptors.js';
-
-const DEADLINE_DEFAULT_MS = 10_000;
 
 export class LocalServer implements Server {
   readonly reactorCount = 1;
@@ -148,17 +148,19 @@ export class LocalServer implements Server {
     };
   }
 
-  close(options: { deadlineMs?: number } = {}): Promise<void> {
-    const deadlineMs = count(options, 'deadlineMs', DEADLINE_DEFAULT_MS);
+  close(options: CloseOptions = {}): Promise<void> {
+    const deadlineMs = closeDeadline(options);
     if (this.#drain !== undefined) {
       this.#drain.hurry(deadlineMs);
     } else {
       this.#closing = this.#shutDown(deadlineMs);
     }
+    hurryOnAbort(options, this.#closing!, () => void this.close({ deadlineMs: 0 }));
     return this.#closing!;
   }
 
   async #shutDown(deadlineMs: number): Promise<void> {
+    events.closing.publish({ server: this });
     this.#drain = drainReactor(this.#reactor, deadlineMs);
     await this.#drain.done;
     try {
@@ -170,6 +172,7 @@ export class LocalServer implements Server {
     // Turns that were asked for still hang in Node's loop: a program that opens and closes servers in a row without any
     // I/O between would never let them go.
     await new Promise<void>((resolve) => threadKernel().defer(resolve));
+    events.closed.publish({ server: this });
     this.#resolveClosed();
   }
 

@@ -1,6 +1,7 @@
 /** `serve`: the way in. Chooses the shape of the server and starts it. */
 
 import type { Handler, ServeOptions, Server } from '../api.js';
+import { events } from '../connection/diagnostics.js';
 import { chooseDriver, type DriverName } from '../connection/drivers/choose.js';
 import { isMainFile, loadHandler, moduleUrl } from './load-handler.js';
 import { LocalServer } from './local-server.js';
@@ -35,16 +36,22 @@ export async function serve(options: ServeOptions): Promise<Server> {
       ? new ThreadedServer(options, settings)
       : new LocalServer(await handlerOf(options), settings);
   await server.start(addresses);
-  const { signal } = options;
-  if (signal !== undefined) {
-    const onAbort = () => void server.close();
-    signal.addEventListener('abort', onAbort, { once: true });
-    void server.closed.then(() => signal.removeEventListener('abort', onAbort));
-    if (signal.aborted) {
-      onAbort();
-    }
+  if (options.signal !== undefined) {
+    await obey(options.signal, server);
   }
+  events.listening.publish({ server });
   return server;
+}
+
+/** Closes the server when the signal is aborted. Throws its reason if that has happened while the server started. */
+async function obey(signal: AbortSignal, server: Server): Promise<void> {
+  if (signal.aborted) {
+    await server.close({ deadlineMs: 0 });
+    throw signal.reason;
+  }
+  const onAbort = () => void server.close();
+  signal.addEventListener('abort', onAbort, { once: true });
+  void server.closed.then(() => signal.removeEventListener('abort', onAbort));
 }
 
 /** What `auto` means where the operator has decided: MILLRACE_DRIVER. */

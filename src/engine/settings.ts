@@ -8,6 +8,7 @@ import type { Balance, ConnectionOptions, Handler, ListenerOptions, ServeOptions
 import { type Address, parseAddress } from '../base/address.js';
 import { SLOTS_MAX } from '../connection/connection-table.js';
 import type { DriverChoice, DriverName } from '../connection/drivers/choose.js';
+import { events } from '../connection/diagnostics.js';
 import { count } from '../connection/profile.js';
 
 /** `chooseDriver` on the kernel at hand. */
@@ -137,6 +138,7 @@ export function readSettings(
 /** Warnings come from the midst of things: a listener that throws must not stop them. The error surfaces by itself. */
 function guard(onWarning: (warning: Error) => void): (warning: Error) => void {
   return (warning) => {
+    events.warning.publish({ warning });
     try {
       onWarning(warning);
     } catch (error) {

@@ -5,6 +5,7 @@
 
 import { DescriptorRegistry } from '../base/descriptors.js';
 import { LinuxKernel } from '../base/linux-kernel.js';
+import { platformProblem } from '../base/platform.js';
 import { MillraceError } from '../errors.js';
 
 /** The owner of descriptors that no reactor's thread has: those of the thread that called `serve`. */
@@ -19,13 +20,11 @@ export function useThreadKernel(ours: LinuxKernel, descriptors: DescriptorRegist
   registry = descriptors;
 }
 
-/** Throws MillraceError where none of our drivers can run. */
+/** Throws MillraceError where none of our drivers can run, before anything of the system is touched. */
 export function checkPlatform(): void {
-  if (process.platform !== 'linux') {
-    throw new MillraceError(
-      'ERR_PLATFORM',
-      `millrace runs on Linux (epoll); this is ${process.platform}, for which there is no driver yet`,
-    );
+  const problem = platformProblem(process.platform, process.arch);
+  if (problem !== undefined) {
+    throw new MillraceError('ERR_PLATFORM', `${problem}; \`millrace doctor\` tells more`);
   }
 }
 

@@ -4,15 +4,16 @@
  * replaces a reactor that died or blocks for too long.
  */
 
-import type { RemoteHandle, ServeOptions, Server } from '../api.js';
+import type { CloseOptions, RemoteHandle, ServeOptions, Server } from '../api.js';
 import type { Address } from '../base/address.js';
 import { parseAddress } from '../base/address.js';
+import { events } from '../connection/diagnostics.js';
 import { type ListenSocket, listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
-import { count } from '../connection/profile.js';
 import { combine, ReactorStats, type ServerStats, serverStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
 import { Acceptor } from './acceptor.js';
+import { closeDeadline, hurryOnAbort } from './close-signal.js';
 import { discardLetters } from './inbox.js';
 import { moduleUrl } from './load-handler.js';
 import { Postbox, PostOffice } from './mail.js';
@@ -22,7 +23,6 @@ import { threadKernel, threadRegistry } from './thread-kernel.js';
 import { giveWakeDescriptor, takeWakeDescriptor } from './wake-descriptors.js';
 import { Watchdog } from './watchdog.js';
 
-const DEADLINE_DEFAULT_MS = 10_000;
 /** How long after the deadline a thread that does not answer may live. */
 const GRACE_MS = 2_000;
 /** Delay before a reactor is started again: doubled with each death in a row. */
@@ -132,7 +132,7 @@ export class ThreadedServer implements Server {
         }
       }
       this.#createThreads(own);
-      await Promise.all(this.#threads.map((thread) => thread.start()));
+      await Promise.all(this.#threads.map((thread) => this.#startThread(thread)));
       for (const { fd } of sockets.splice(0)) {
         this.#kernel.close(fd);
       }
@@ -188,8 +188,14 @@ export class ThreadedServer implements Server {
     }
   }
 
+  async #startThread(thread: ReactorThread): Promise<void> {
+    await thread.start();
+    events.ready.publish({ server: this, index: thread.index });
+  }
+
   /** A reactor died: it is replaced, soon, later if it keeps dying. */
   #onDeath(index: number, error: Error): void {
+    events.death.publish({ server: this, index, error });
     this.#settings.onWarning(
       new MillraceError(
         'ERR_REACTOR_DIED',
@@ -217,7 +223,7 @@ export class ThreadedServer implements Server {
       if (this.#closing !== undefined) {
         return;
       }
-      this.#threads[index].start().then(
+      this.#startThread(this.#threads[index]).then(
         () => {
           this.#acceptor.reactor.setTimer(RESTART_MAX_MS * 2, () => {
             this.#deaths[index] = 0;
@@ -275,8 +281,8 @@ export class ThreadedServer implements Server {
     };
   }
 
-  close(options: { deadlineMs?: number } = {}): Promise<void> {
-    const deadlineMs = count(options, 'deadlineMs', DEADLINE_DEFAULT_MS);
+  close(options: CloseOptions = {}): Promise<void> {
+    const deadlineMs = closeDeadline(options);
     if (this.#closing === undefined) {
       this.#closing = this.#shutDown(deadlineMs);
     } else {
@@ -284,10 +290,12 @@ export class ThreadedServer implements Server {
         void thread.stop(deadlineMs, GRACE_MS);
       }
     }
+    hurryOnAbort(options, this.#closing, () => void this.close({ deadlineMs: 0 }));
     return this.#closing;
   }
 
   async #shutDown(deadlineMs: number): Promise<void> {
+    events.closing.publish({ server: this });
     this.#watchdog.close();
     await this.#acceptor.stop();
     await Promise.all(this.#threads.map((thread) => thread.stop(deadlineMs, GRACE_MS)));
@@ -300,6 +308,7 @@ export class ThreadedServer implements Server {
     for (const fd of [...this.#wakeDescriptors, this.#watchDescriptor]) {
       giveWakeDescriptor(fd);
     }
+    events.closed.publish({ server: this });
     this.#resolveClosed();
   }
 

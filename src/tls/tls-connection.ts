@@ -275,6 +275,15 @@ export class TlsConnection implements SecureConnection {
     this.base.abort();
   }
 
+  closed(): Promise<void> {
+    return this.base.closed();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return this.closed();
+  }
+
   setReadTimeout(milliseconds: number): void {
     this.base.setReadTimeout(milliseconds);
   }

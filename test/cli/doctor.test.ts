@@ -46,14 +46,13 @@ test('--json has the same findings as data', async (t) => {
 
 test('without the FFI package it says so, and how to get it, and exits with 1', async (t) => {
   // A loader that does not find the package, as after an installation without optional dependencies.
-  const source = `export async function resolve(specifier, context, next) {
-    if (specifier === 'koffi') throw new Error('Cannot find the native Koffi module');
-    return next(specifier, context);
-  }`;
-  const loader = `data:text/javascript,${encodeURIComponent(source)}`;
-  const register = `data:text/javascript,${encodeURIComponent(
-    `import { register } from 'node:module'; register(${JSON.stringify(loader)});`,
-  )}`;
+  const source = `import Module from 'node:module';
+    const resolve = Module._resolveFilename;
+    Module._resolveFilename = (name, ...rest) => {
+      if (name === 'koffi') throw new Error('Cannot find the native Koffi module');
+      return resolve(name, ...rest);
+    };`;
+  const register = `data:text/javascript,${encodeURIComponent(source)}`;
   const args = ['--import', register, 'dist/cli/main.js'];
   const doctor = new SpawnedProgram(t, process.execPath, [...args, 'doctor'], {});
   const { code, stdout, stderr } = await doctor.ended();

@@ -247,8 +247,7 @@ for (const reactors of [1, 3]) {
       const controller = new AbortController();
       const starting = start({ reactors, signal: controller.signal });
       controller.abort(reason);
-      const server = await starting.catch(() => undefined);
-      await settled(server?.closed ?? Promise.resolve(), 'the end of the server');
+      await assert.rejects(settled(starting, 'the rejection'), reason);
     });
   });
 

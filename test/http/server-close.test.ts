@@ -69,6 +69,27 @@ describe('a server of HTTP closes', () => {
     await client.raw.readToEnd().catch(({ code }) => assert.equal(code, 'ECONNRESET'));
   });
 
+  it('cuts off what is left when its signal is aborted, before or meanwhile', async () => {
+    for (const when of ['before', 'meanwhile'] as const) {
+      const rig = await HttpRig.open({ onRequest: () => {} });
+      const client = await rig.connect();
+      await client.send(get('/'));
+      await until('the request', () => rig.handler.httpStats.requests === 1);
+      const controller = new AbortController();
+      if (when === 'before') {
+        controller.abort();
+      }
+      const closing = rig.server.close({
+        deadlineMs: 4_000_000_000,
+        signal: controller.signal,
+      });
+      await nextRound();
+      controller.abort();
+      await within('the close', closing);
+      await client.raw.readToEnd().catch(({ code }) => assert.equal(code, 'ECONNRESET'));
+    }
+  });
+
   it('each answers, and all are drained', async () => {
     const server = await serve({
       listen: 'tcp://127.0.0.1:0',

@@ -1,0 +1,18 @@
+/** `millrace/metrics`: a server's counters for Prometheus and OpenTelemetry. Everything public is named here. */
+
+export type { HistogramMetric, HistogramSample, Metric, NumberMetric, Sample } from './metric.js';
+export { type MetricsHandlerOptions, metricsHandler } from './metrics-handler.js';
+export {
+  type InstrumentObserver,
+  type ObservableInstrument,
+  type ObserveOptions,
+  observeServer,
+  type OpenTelemetryMeter,
+} from './open-telemetry.js';
+export {
+  CONTENT_TYPES,
+  type MetricsFormat,
+  type MetricsTextOptions,
+  metricsText,
+} from './prometheus.js';
+export { serverMetrics } from './server-metrics.js';
