@@ -2,6 +2,7 @@
 
 export { connect, type ConnectOptions, type ConnectTarget, type StreamDialer } from './connect.js';
 export { ConnectionDuplex, type DuplexOptions, toDuplex } from './connection-duplex.js';
+export { type FromDuplexOptions, fromDuplex } from './from-duplex.js';
 export { fromSocket } from './from-socket.js';
 export {
   type ChannelCredentialsLike,
