@@ -43,6 +43,7 @@ export interface Options {
 export const USAGE = `usage: npm run bench -- [echo|stream|idle|clients8k|all] [options]
        npm run bench -- buffers [--rounds N] [--only TEXT]
        npm run bench -- timers
+       npm run bench -- bridges [--rounds N] [--slice SECONDS] [--connections N]
        npm run bench -- websocket|websocket-deflate [--rounds N]
        npm run bench -- websocket-load [--connections LIST] [--bytes N] [--rounds N] [--idle N]
        npm run bench -- plot
