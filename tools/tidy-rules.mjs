@@ -182,7 +182,6 @@ export const RULES = {
     'src/connection/write-path.ts': 'test/connection/connection-writes.test.ts',
     'src/engine/acceptor.ts': 'test/e2e/engine.test.ts',
     'src/connection/socket-handover.ts': 'test/e2e/adopt-socket.test.ts',
-    'src/engine/adopt.ts': 'test/e2e/adopt-socket.test.ts',
     'src/engine/shared-reactor.ts': 'test/engine/dial.test.ts',
     'src/engine/create-reactor.ts': 'test/connection/reactor.test.ts',
     'src/engine/local-server.ts': 'test/engine/serve.test.ts',

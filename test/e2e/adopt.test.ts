@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 
-import type { AdoptOptions, Connection } from '../../src/api.js';
+import type { AdoptOptions, Connection } from '../../src/index.js';
 import { AF_INET, AF_UNIX, SHUT_WR, SOCK_DGRAM, SOCK_STREAM } from '../../src/base/linux.js';
 import type { SystemError } from '../../src/errors.js';
 import { awaitCondition, settled } from '../support/await-condition.js';

@@ -94,3 +94,25 @@ it('holds the process while it is wanted', () => {
   assert.equal(end.signal, null, end.stderr);
   assert.equal(end.stdout.trim(), 'gone by itself', end.stderr);
 });
+
+it('says so where there is no driver, and not before it is used', () => {
+  const source = `
+    // The FFI package has a binary for Windows, too; here it has only this system's.
+    await import('koffi');
+    Object.defineProperty(process, 'platform', { value: 'win32' });
+    const { adopt } = await import(${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)});
+    const node = await import(${JSON.stringify(new URL('../../src/node/index.js', import.meta.url).href)});
+    const { Duplex } = await import('node:stream');
+    const { Socket } = await import('node:net');
+    const codes = [];
+    const note = (error) => codes.push(error.code);
+    await node.fromDuplex(new Duplex({ read() {}, write() {} })).catch(note);
+    await node.fromSocket(new Socket()).catch(note);
+    await adopt(3).catch(note);
+    node.connect('tcp://127.0.0.1:1').on('error', note).on('close', () => console.log(codes.join()));`;
+  const end = spawnSync(process.execPath, ['--input-type=module', '-e', source], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  assert.equal(end.stdout.trim(), Array(4).fill('ERR_PLATFORM').join(), end.stderr);
+});
