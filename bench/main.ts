@@ -5,6 +5,7 @@
  * Exit code 0 when everything was measured without an error, 1 when something failed, 2 for a wrong command line.
  */
 
+import { runBridgesBenchmark } from './bridges.js';
 import { runBuffersBenchmark } from './buffers.js';
 import { buildNative } from './build-native.js';
 import { type ClientsRound, measureClients, printClients } from './clients8k.js';
@@ -120,6 +121,8 @@ async function run(options: Options): Promise<void> {
 async function runOther(name: string | undefined): Promise<number | undefined> {
   const argv = process.argv.slice(3);
   switch (name) {
+    case 'bridges':
+      return runBridgesBenchmark(argv);
     case 'buffers':
       await runBuffersBenchmark(argv);
       return 0;

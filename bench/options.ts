@@ -45,6 +45,7 @@ export const USAGE = `usage: npm run bench -- [echo|stream|idle|clients8k|all] [
        npm run bench -- timers
        npm run bench -- codec|websocket-codec|websocket-deflate [--rounds N]
        npm run bench -- http|ws|tls|slow --help
+       npm run bench -- bridges [--rounds N] [--slice SECONDS] [--connections N]
        npm run bench -- plot
        npm run bench -- million --help
        npm run bench -- rings --help

@@ -2,6 +2,7 @@
 
 export type {
   Action,
+  AdoptOptions,
   Balance,
   CloseOptions,
   CloseReason,
@@ -28,6 +29,7 @@ export type {
   ReactorSnapshot,
   ServerStats,
 } from './connection/stats.js';
+export { adopt } from './engine/adopt.js';
 export { closeOnSignals, type SignalOptions } from './engine/close-on-signals.js';
 export { dial } from './engine/dial.js';
 export { type Remote, remote } from './engine/remote.js';

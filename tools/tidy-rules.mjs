@@ -21,13 +21,14 @@
  * @property {Record<string, string>} coveredBy Sources without a test of their own name: the test that covers them.
  */
 
-const FACE = ['src/api.ts', 'src/streams.ts', 'src/errors.ts'];
+const FACE = ['src/api.ts', 'src/options.ts', 'src/streams.ts', 'src/errors.ts'];
 
 /** @type {Rules} */
 export const RULES = {
   layers: [
     { of: 'src/index.ts', may: ['src/'], isReExport: true },
     { of: 'src/api.ts', may: ['src/'], isTypeOnly: true },
+    { of: 'src/options.ts', may: ['src/'], isTypeOnly: true },
     { of: 'src/streams.ts', may: ['src/'], isTypeOnly: true },
     { of: 'src/errors.ts', may: ['src/base/errno.ts'] },
     { of: 'src/base/', may: ['src/base/', 'src/errors.ts'] },
@@ -55,6 +56,11 @@ export const RULES = {
       of: 'src/websocket/',
       may: ['src/websocket/', 'src/base/', 'src/engine/thread-kernel.ts', ...FACE],
     },
+    { of: 'src/node/index.ts', may: ['src/node/'], isReExport: true },
+    {
+      of: 'src/node/',
+      may: ['src/node/', 'src/base/', 'src/connection/', 'src/engine/', ...FACE],
+    },
     {
       of: 'src/cli/',
       may: [
@@ -77,6 +83,7 @@ export const RULES = {
     'src/base/linux-kernel.ts': 'It is the Kernel that gives all others clock, timers and chance.',
     'src/base/random-words.ts': 'It is where the Kernel gets its chance.',
     'src/websocket/accept-key.ts': 'It hashes a key (SHA-1), and draws no chance.',
+    'src/node/connection-duplex.ts': 'Its setTimeout is the method that sockets of Node have.',
     'src/base/host-loop.ts': "It is the Kernel's alarm and doorbell.",
   },
 
@@ -90,6 +97,7 @@ export const RULES = {
     'src/base/random-words.ts': 'test/base/linux-kernel.test.ts',
     'src/base/uring.ts': 'test/base/uring-layout.test.ts',
     'src/connection/completion-router.ts': 'test/connection/reactor.test.ts',
+    'src/connection/adopter.ts': 'test/e2e/adopt.test.ts',
     'src/connection/create-connection.ts': 'test/connection/connection.test.ts',
     'src/connection/create-state.ts': 'test/connection/reactor.test.ts',
     'src/connection/dialer.ts': 'test/e2e/dial.test.ts',
@@ -118,6 +126,7 @@ export const RULES = {
     'src/connection/lifecycle.ts': 'test/e2e/half-close.test.ts',
     'src/connection/read-path.ts': 'test/connection/connection-reads.test.ts',
     'src/connection/timer-lists.ts': 'test/connection/timer-nodes.test.ts',
+    'src/connection/hook-calls.ts': 'test/e2e/handler-errors.test.ts',
     'src/connection/write-limits.ts': 'test/connection/connection-writes.test.ts',
     'src/engine/driver-of-auto.ts': 'test/cli/doctor.test.ts',
     'src/base/wall-clock.ts': 'test/http/http-handler.test.ts',
@@ -200,12 +209,23 @@ export const RULES = {
     'src/connection/turns.ts': 'test/connection/reactor.test.ts',
     'src/connection/write-path.ts': 'test/connection/connection-writes.test.ts',
     'src/engine/acceptor.ts': 'test/e2e/engine.test.ts',
+    'src/connection/socket-handover.ts': 'test/e2e/adopt-socket.test.ts',
+    'src/engine/shared-reactor.ts': 'test/engine/dial.test.ts',
     'src/engine/create-reactor.ts': 'test/connection/reactor.test.ts',
     'src/engine/local-server.ts': 'test/engine/serve.test.ts',
     'src/engine/reactor-thread.ts': 'test/e2e/reactor-death.test.ts',
     'src/engine/threaded-server.ts': 'test/e2e/engine.test.ts',
     'src/engine/worker-main.ts': 'test/e2e/reactor-death.test.ts',
     'src/base/openssl-prototypes.ts': 'test/base/openssl.test.ts',
+    'src/base/socket-pair.ts': 'test/node/from-duplex.test.ts',
+    'src/node/consumable.ts': 'test/node/connection-duplex.test.ts',
+    'src/node/duplex-writer.ts': 'test/node/connection-duplex.test.ts',
+    'src/node/from-socket.ts': 'test/node/http.test.ts',
+    'src/node/grpc-credentials.ts': 'test/node/protocols.test.ts',
+    'src/node/guard.ts': 'test/node/connection-duplex.test.ts',
+    'src/node/inactivity-timer.ts': 'test/node/connection-duplex.test.ts',
+    'src/node/node-handler.ts': 'test/node/http.test.ts',
+    'src/node/socket-address.ts': 'test/node/connection-duplex.test.ts',
     'src/tls/certificates.ts': 'test/tls/secure-context.test.ts',
     'src/connection/chunk-queue.ts': 'test/connection/chunk-iterator.test.ts',
     'src/tls/closing.ts': 'test/tls/tls-connection.test.ts',

@@ -3,7 +3,7 @@
  * returns is carried out; what it wrote in several pieces goes out together when it returns.
  */
 
-import type { Action, CloseReason } from '../api.js';
+import type { Action, CloseReason, Handler } from '../api.js';
 import type { SocketConnection } from './connection.js';
 import {
   CLOSING,
@@ -21,10 +21,10 @@ import {
   READY_LISTED,
   SENDING,
   WOKEN,
-  WROTE,
 } from './connection-table.js';
 import { events } from './diagnostics.js';
 import { abort, afterPeerEnd, close, finishSending } from './lifecycle.js';
+import { enter, hookFailed, leave } from './hook-calls.js';
 import type { Profile } from './profile.js';
 import type { ReactorState } from './reactor-state.js';
 import {
@@ -37,67 +37,10 @@ import {
   starve,
   unreadBytes,
 } from './read-path.js';
-import { Counter, Hook, type HookIndex } from './stats.js';
+import { Counter, Hook } from './stats.js';
 import { flush } from './flush.js';
 
 const NO_BYTES = Buffer.alloc(0);
-
-/** Carries out what a hook returned. */
-export function act(
-  state: ReactorState,
-  connection: SocketConnection | undefined,
-  action: Action | void | number,
-): void {
-  switch (action) {
-    case undefined:
-    case 'none':
-      return;
-    case 'close':
-      if (connection !== undefined) {
-        close(state, connection, 'closed');
-      }
-      return;
-    case 'shutdown':
-      state.requestShutdown();
-      return;
-    default:
-      // Arrow functions return all sorts of things by accident: that is not the connection's fault.
-      return;
-  }
-}
-
-/** A hook threw: its connection is reset, and the error is its reason. */
-function hookFailed(state: ReactorState, connection: SocketConnection, thrown: unknown): void {
-  state.stats.add(Counter.handlerErrors, 1);
-  const error = thrown instanceof Error ? thrown : new Error(`A hook threw ${String(thrown)}`);
-  if (events.hookError.isHeard) {
-    events.hookError.publish({ connection, error });
-  }
-  state.warn(error);
-  abort(state, connection, 'handler', error);
-}
-
-function enter(state: ReactorState, connection: SocketConnection, hook: HookIndex): void {
-  state.current = connection;
-  state.table.flags[connection.slot] &= ~WROTE;
-  state.stats.enterHook(hook, connection.slot);
-}
-
-function leave(state: ReactorState, connection: SocketConnection, action: Action | void): void {
-  state.current = undefined;
-  state.stats.leaveHook();
-  const { slot } = connection;
-  if (slot >= 0 && (state.table.flags[slot] & FLUSH_LISTED) !== 0) {
-    if (connection.profile.onBeforeWrite === undefined) {
-      state.table.flags[slot] &= ~FLUSH_LISTED;
-      flush(state, connection);
-      finishSending(state, slot);
-    }
-  }
-  if (action !== undefined) {
-    act(state, connection, action);
-  }
-}
 
 /** Announces a connection: onOpen, then receiving. */
 export function announce(state: ReactorState, connection: SocketConnection): void {
@@ -265,7 +208,7 @@ export function reportEnd(state: ReactorState, connection: SocketConnection): vo
   }
   state.table.flags[slot] &= ~END_OWED;
   if ((state.table.flags[slot] & HAS_EXTRAS) !== 0) {
-    state.extras.get(slot)?.consumer?.end(undefined);
+    state.extras.get(slot)?.consumer?.end();
   }
   if (profile.onEnd !== undefined && (state.table.flags[slot] & CLOSING) === 0) {
     let action: Action | void = undefined as Action | void;
@@ -401,5 +344,24 @@ export function reportClose(
   state.stats.leaveHook();
   if (action === 'shutdown') {
     state.requestShutdown();
+  }
+}
+
+/** A message from another thread. */
+export function reportMessage(
+  state: ReactorState,
+  handler: Handler,
+  bytes: Buffer,
+  from: number,
+): void {
+  if (handler.onMessage !== undefined) {
+    state.stats.enterHook(Hook.onMessage, -1);
+    try {
+      handler.onMessage(state.reactor, bytes, from);
+    } catch (error) {
+      state.stats.add(Counter.handlerErrors, 1);
+      state.warn(error);
+    }
+    state.stats.leaveHook();
   }
 }

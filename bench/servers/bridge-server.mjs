@@ -1,0 +1,117 @@
+// One side of a bridge for `npm run bench -- bridges`: `node bridge-server.mjs KIND`; prints "listening PORT".
+import { once } from 'node:events';
+import http from 'node:http';
+import net from 'node:net';
+
+import * as grpc from '@grpc/grpc-js';
+import { adopt, serve } from 'millrace';
+import { httpHandler } from 'millrace/http';
+import { nodeHandler, toDuplex, toWebStreams } from 'millrace/node';
+import { webSocketServer } from 'millrace/websocket';
+import { WebSocketServer } from 'ws';
+
+const BACKLOG = 4_096;
+
+const echo = { onData: (connection, bytes) => void connection.write(bytes) };
+
+function pipeBack(socket) {
+  socket.on('error', () => {});
+  socket.on('data', (bytes) => {
+    if (!socket.write(bytes)) {
+      socket.pause();
+    }
+  });
+  socket.on('drain', () => socket.resume());
+}
+
+async function loop(connection) {
+  for await (const bytes of connection) {
+    connection.write(bytes);
+  }
+}
+
+const answer = Buffer.from('hello, world');
+const httpServer = () => http.createServer((_request, response) => response.end(answer));
+
+function wsServer() {
+  const server = http.createServer();
+  const sockets = new WebSocketServer({ server });
+  sockets.on('connection', (socket) => {
+    socket.on('message', (data, binary) => socket.send(data, { binary }));
+  });
+  return server;
+}
+
+const identity = (bytes) => bytes;
+const service = {
+  echo: {
+    path: '/bench.Echo/Echo',
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: identity,
+    requestDeserialize: identity,
+    responseSerialize: identity,
+    responseDeserialize: identity,
+  },
+};
+
+function grpcServer() {
+  const server = new grpc.Server();
+  server.addService(service, { echo: (call, callback) => callback(null, call.request) });
+  return server;
+}
+
+async function listenNode(server) {
+  server.listen({ port: 0, host: '127.0.0.1', backlog: BACKLOG });
+  await once(server, 'listening');
+  return server.address().port;
+}
+
+async function listenOurs(handler) {
+  const server = await serve({ listen: 'tcp://127.0.0.1:0', handler });
+  return Number(server.addresses[0].split(':').pop());
+}
+
+const insecure = () => grpc.ServerCredentials.createInsecure();
+
+const KINDS = {
+  'echo millrace': () => listenOurs(echo),
+  'echo node:net': () => listenNode(net.createServer({ noDelay: true }, pipeBack)),
+  'echo nodeHandler': () => listenOurs(nodeHandler(net.createServer(pipeBack))),
+  'echo for-await': () => listenOurs({ onOpen: (connection) => void loop(connection) }),
+  'echo web-streams': () =>
+    listenOurs({
+      onOpen(connection) {
+        const { readable, writable } = toWebStreams(connection);
+        readable.pipeTo(writable).catch(() => {});
+      },
+    }),
+  'echo adopt': () =>
+    listenNode(
+      net.createServer({ noDelay: true }, (socket) => void adopt(socket, { handler: echo })),
+    ),
+  'http millrace/http': () =>
+    listenOurs(httpHandler({ onRequest: (_request, response) => response.end(answer) })),
+  'http node:net': () => listenNode(httpServer()),
+  'http nodeHandler': () => listenOurs(nodeHandler(httpServer())),
+  'ws millrace/websocket': () =>
+    listenOurs(
+      webSocketServer({ onMessage: (socket, data, isBinary) => socket.send(data, { isBinary }) }),
+    ),
+  'ws node:net': () => listenNode(wsServer()),
+  'ws nodeHandler': () => listenOurs(nodeHandler(wsServer())),
+  'grpc node:net': () =>
+    new Promise((resolve, reject) => {
+      grpcServer().bindAsync('127.0.0.1:0', insecure(), (error, port) =>
+        error ? reject(error) : resolve(port),
+      );
+    }),
+  'grpc toDuplex': () => {
+    const injector = grpcServer().createConnectionInjector(insecure());
+    return listenOurs({
+      onOpen: (connection) => injector.injectConnection(toDuplex(connection)),
+    });
+  },
+};
+
+process.stdout.write(`listening ${await KINDS[process.argv[2]]()}\n`);
