@@ -15,12 +15,12 @@ import { SimFile } from './sim-file.js';
 import type { SimKernel } from './sim-kernel.js';
 
 const FAULTS: Partial<FaultRates> = {
-  ...{ shortSend: 0.5, eventsShuffled: 0.5 },
+  ...{ shortSend: 0.5, sendNoMemory: 0.05, eventsShuffled: 0.5 },
   ...{ waitInterrupted: 0.1, eventSpurious: 0.1, sendReset: 0.003 },
   ...{ ringLate: 0.3, ringShuffled: 0.3, ringShotEnded: 0.1 },
 };
 /** On epoll, which asks again: with io_uring a send that was refused for no reason waits for the write timeout. */
-const LIES: Partial<FaultRates> = { sendAgain: 0.2, sendNoMemory: 0.05 };
+const LIES: Partial<FaultRates> = { sendAgain: 0.2 };
 const BYTES = 20_000;
 const CONNECTIONS = 3;
 const SEEDS = 12;

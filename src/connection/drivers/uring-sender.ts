@@ -222,7 +222,7 @@ export class UringSender {
     }
     this.#slots.flags[slot] &= ~s.ROOM;
     this.#slots.flags[slot] |= s.BLOCKED;
-    this.#watch(slot);
+    this.#watch(slot, n === -ENOBUFS);
     return PENDING;
   }
 
@@ -236,7 +236,7 @@ export class UringSender {
       return;
     }
     if (result > 0 && (result & (EPOLLOUT | EPOLLERR | EPOLLHUP)) === 0) {
-      this.#watch(slot);
+      this.#watch(slot, false);
       return;
     }
     if ((this.#slots.flags[slot] & s.BLOCKED) !== 0) {
@@ -253,7 +253,7 @@ export class UringSender {
   }
 
   /** The socket was full: the send goes on when the poll says that there is room. */
-  #block(slot: number, record: number): void {
+  #block(slot: number, record: number, isOutOfMemory: boolean): void {
     if ((this.#slots.flags[slot] & s.ROOM) !== 0) {
       this.#slots.flags[slot] &= ~s.ROOM;
       this.#retry(slot, record);
@@ -263,11 +263,16 @@ export class UringSender {
     if (record !== 0) {
       this.#blocked.set(slot, record);
     }
-    this.#watch(slot);
+    this.#watch(slot, isOutOfMemory);
   }
 
   /** Starts the poll for room if there is none. It stays, unless it reports room that nothing waits for. */
-  #watch(slot: number): void {
+  #watch(slot: number, isOutOfMemory: boolean): void {
+    if (isOutOfMemory && (this.#slots.flags[slot] & s.WATCHED) !== 0) {
+      // The socket may have had room all the time, of which no poll tells twice: its end makes us try again.
+      this.#files.cancel(slot, s.TAG_WRITABLE);
+      return;
+    }
     if ((this.#slots.flags[slot] & (s.WATCHED | s.BLOCKED)) === s.BLOCKED) {
       this.#slots.flags[slot] |= s.WATCHED;
       this.#slots.underWay[slot] += 1;
@@ -313,7 +318,7 @@ export class UringSender {
       this.#freeSend(slot, record);
     } else if (result === -EAGAIN || result === -ENOBUFS) {
       this.#vector.finish(slot);
-      this.#block(slot, record);
+      this.#block(slot, record, result === -ENOBUFS);
     } else if (result === -EINTR) {
       this.#vector.finish(slot);
       this.#retry(slot, record);
