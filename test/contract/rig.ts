@@ -21,7 +21,7 @@ export interface DriverEnvironment {
 }
 
 export const OPTIONS: DriverOptions = {
-  slots: 64,
+  slots: 640,
   receiveBytes: 4096,
   receiveBudget: 16_384,
   acceptBudget: 4,

@@ -47,6 +47,8 @@ export class UringQueue {
   readonly #tailAt: number;
   readonly #completionFlagsAt: number;
   #tail: number;
+  /** Up to where `forEachNew` has looked. */
+  #shown = 0;
 
   /** `onPending` is called when there is something to submit and there was nothing before. */
   constructor(kernel: Kernel, ring: Ring, counters: DriverCounters, onPending: () => void) {
@@ -163,6 +165,26 @@ export class UringQueue {
 
   get tail(): number {
     return Atomics.load(this.words, this.#tailAt);
+  }
+
+  /** How many more completions fit. */
+  get completionRoom(): number {
+    return this.completionMask + 1 - ((this.tail - this.head) | 0);
+  }
+
+  /**
+   * Looks ahead: calls with the tag and result of each completion that is there, was not handled, and was not shown
+   * before. They are handled later all the same.
+   */
+  forEachNew(look: (tag: number, result: number) => void): void {
+    const end = this.tail;
+    // Those before `unread` were handled meanwhile.
+    let head = ((this.#shown - this.unread) | 0) > 0 ? this.#shown : this.unread;
+    for (; head !== end; head = (head + 1) | 0) {
+      const at = this.completionsAt + (head & this.completionMask) * (CQE_SIZE / 4);
+      look(this.words[at + 1], this.words[at + 2]);
+    }
+    this.#shown = end;
   }
 
   /** Gives the completions before `head` back to the kernel. */

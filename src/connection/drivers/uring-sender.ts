@@ -19,17 +19,11 @@ import * as s from './uring-slots.js';
 import type { UringUnit } from './uring-unit.js';
 
 const WORD = 0x1_0000_0000;
-/**
- * Copies of small writes: a slab of so many pieces. The smallest are for broadcasts, where what thousands of
- * connections are sent goes to the kernel in a few calls; memory is taken up as far as pieces were ever in use at the
- * same time.
- */
+/** Copies of small writes: a slab of so many pieces. */
 const PIECE_BYTES = 2_048;
 const PIECES = 512;
-const SMALL_PIECE_BYTES = 256;
-const SMALL_PIECES = 8_192;
-/** Where the small ones begin. */
-const SMALL_START = PIECES * PIECE_BYTES;
+/** Where a record lies whose piece somebody else has by now, though its completion has not been read. */
+const RECLAIMED = -1;
 /**
  * Full means EAGAIN, to be dealt with here: left to itself the kernel would try again at each event of the socket, and
  * in the end block one of its threads for each peer that half-closes and does not read (seen on 6.18).
@@ -47,8 +41,7 @@ export class UringSender {
   readonly #callVector: IovecVector;
   readonly #direct = new DirectSends();
   readonly #slab: Region;
-  readonly #pieces = new FreePieces(0, PIECE_BYTES, PIECES);
-  readonly #smallPieces = new FreePieces(SMALL_START, SMALL_PIECE_BYTES, SMALL_PIECES);
+  readonly #freePieces: number[] = [];
   /** Sends past the queue that wait for room: record by slot. */
   readonly #blocked = new Map<number, number>();
   #borrowed: Buffer | undefined;
@@ -63,7 +56,10 @@ export class UringSender {
     this.#fail = fail;
     this.#vector = new UringVector(shared.kernel);
     this.#callVector = new IovecVector(shared.kernel);
-    this.#slab = takeRegion(shared.kernel, SMALL_START + SMALL_PIECES * SMALL_PIECE_BYTES);
+    this.#slab = takeRegion(shared.kernel, PIECES * PIECE_BYTES);
+    for (let i = PIECES - 1; i >= 0; i -= 1) {
+      this.#freePieces.push(i);
+    }
   }
 
   /** `bytes`, at `start` of the ring's receive buffers, are being reported. */
@@ -97,10 +93,10 @@ export class UringSender {
         return PENDING;
       }
     }
-    const piece = this.#takePiece(byteLength);
-    if (piece >= 0) {
-      this.#slab.bytes.set(bytes, piece);
-      this.#submit(slot, this.#direct.add(piece, byteLength, undefined));
+    if (byteLength <= PIECE_BYTES && (this.#freePieces.length > 0 || this.#reclaimPieces())) {
+      const piece = this.#freePieces.pop()!;
+      this.#slab.bytes.set(bytes, piece * PIECE_BYTES);
+      this.#submit(slot, this.#direct.add(piece * PIECE_BYTES, byteLength, undefined));
       return PENDING;
     }
     if ((this.#slots.flags[slot] & s.DIRECT) !== 0) {
@@ -111,14 +107,32 @@ export class UringSender {
     return n < 0 && wouldBlock(n) ? 0 : n;
   }
 
-  /** Where in the slab there is room, -1 if there is none. */
-  #takePiece(byteLength: number): number {
-    if (byteLength > PIECE_BYTES) {
-      return -1;
+  /**
+   * All pieces are in use, as in a broadcast to thousands: submits what waits, and takes the pieces of what was sent.
+   * The completions stay where they are, for the batch. True if there is a piece.
+   */
+  #reclaimPieces(): boolean {
+    for (const { queue } of this.#files.units) {
+      // Completions that find no room are set aside by the kernel, where nobody sees them.
+      if (queue.pending > 0 && queue.pending <= queue.completionRoom) {
+        queue.flush();
+        queue.forEachNew(this.#reclaim);
+      }
     }
-    const small = byteLength <= SMALL_PIECE_BYTES ? this.#smallPieces.take() : -1;
-    return small >= 0 ? small : this.#pieces.take();
+    return this.#freePieces.length > 0;
   }
+
+  readonly #reclaim = (tag: number, result: number): void => {
+    const record = tag >>> 8;
+    if ((tag & 0xff) !== s.TAG_SEND || record === 0) {
+      return;
+    }
+    const { starts, lefts, units } = this.#direct;
+    if (units[record] === undefined && starts[record] >= 0 && lefts[record] === result) {
+      this.#freePieces.push(starts[record] / PIECE_BYTES);
+      starts[record] = RECLAIMED;
+    }
+  };
 
   #submit(slot: number, record: number): void {
     const direct = this.#direct;
@@ -146,7 +160,9 @@ export class UringSender {
     const unit = this.#direct.units[record];
     const start = this.#direct.starts[record];
     if (unit === undefined) {
-      (start < SMALL_START ? this.#pieces : this.#smallPieces).give(start);
+      if (start !== RECLAIMED) {
+        this.#freePieces.push(start / PIECE_BYTES);
+      }
     } else {
       unit.buffers.unpin(start);
     }
@@ -358,35 +374,5 @@ export class UringSender {
     this.#vector.release();
     giveRegion(this.#kernel, this.#callVector.region);
     giveRegion(this.#kernel, this.#slab);
-  }
-}
-
-/** The pieces of one size that are not in use, by where they start. Those that never were are not listed. */
-class FreePieces {
-  readonly #free: number[] = [];
-  readonly #size: number;
-  readonly #end: number;
-  #fresh: number;
-
-  constructor(start: number, size: number, count: number) {
-    this.#fresh = start;
-    this.#size = size;
-    this.#end = start + size * count;
-  }
-
-  take(): number {
-    const free = this.#free.pop();
-    if (free !== undefined) {
-      return free;
-    }
-    if (this.#fresh === this.#end) {
-      return -1;
-    }
-    this.#fresh += this.#size;
-    return this.#fresh - this.#size;
-  }
-
-  give(start: number): void {
-    this.#free.push(start);
   }
 }
