@@ -6,7 +6,7 @@ import { SimFile } from './sim-file.js';
 import { SimWorld } from './sim-world.js';
 
 driverContract('epoll on the simulated kernel', () => {
-  const world = new SimWorld({ seed: 1, shape: 'plain' });
+  const world = new SimWorld({ seed: 1, shape: 'plain', descriptorsMore: 1_024 });
   const kernel = world.kernel('a');
   return {
     kernel,

@@ -8,7 +8,7 @@ import { SimFile } from './sim-file.js';
 import { SimWorld } from './sim-world.js';
 
 function environment(change: Partial<UringFeatures> = {}, directFiles = 0): DriverEnvironment {
-  const world = new SimWorld({ seed: 1, shape: 'plain' });
+  const world = new SimWorld({ seed: 1, shape: 'plain', descriptorsMore: 1_024 });
   const kernel = world.kernel('a');
   const features = probeUring(kernel);
   assert.ok(typeof features !== 'number');
