@@ -25,7 +25,8 @@ const SERVER_CORE = 0;
 
 /** By load: the bridges, and what they are measured against. */
 const KINDS: Readonly<Record<string, readonly string[]>> = {
-  echo: ['node:net', 'millrace', 'nodeHandler', 'for-await', 'web-streams', 'adopt'],
+  echo: ['node:net', 'millrace', 'nodeHandler', 'for-await', 'web-streams', 'adopt', 'from-duplex'],
+  tls: ['node:net', 'millrace/tls', 'nodeHandler'],
   http: ['node:net', 'millrace/http', 'nodeHandler'],
   ws: ['node:net', 'millrace/websocket', 'nodeHandler'],
   grpc: ['node:net', 'toDuplex'],

@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import net from 'node:net';
+import tls from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { WebSocket } from 'ws';
 
@@ -44,20 +45,24 @@ export async function openLoad(kind: string, port: number, connections: number):
   };
 }
 
-/** Asks over a plain socket; the answer is known by its length, that of the first. */
+/** Asks over a socket; the answer is known by its length, that of the first. */
 async function openPlain(
   port: number,
   closers: (() => void)[],
   request: Buffer,
   answerBytes: number | undefined,
+  isSecure = false,
 ): Promise<Ask> {
-  const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
-  await once(socket, 'connect');
+  const target = { port, host: '127.0.0.1', noDelay: true };
+  const socket = isSecure
+    ? tls.connect({ ...target, rejectUnauthorized: false })
+    : net.connect(target);
+  await once(socket, isSecure ? 'secureConnect' : 'connect');
   closers.push(() => socket.destroy());
   let expected = answerBytes;
   let missing = 0;
   let resolve: () => void = () => {};
-  socket.on('data', (bytes) => {
+  socket.on('data', (bytes: Buffer) => {
     expected ??= bytes.byteLength;
     missing = (missing === 0 ? expected : missing) - bytes.byteLength;
     if (missing === 0) resolve();
@@ -99,6 +104,7 @@ async function openGrpc(port: number, closers: (() => void)[]): Promise<Ask> {
 
 const openers: Record<string, (port: number, closers: (() => void)[]) => Promise<Ask>> = {
   echo: (port, closers) => openPlain(port, closers, MESSAGE, MESSAGE.byteLength),
+  tls: (port, closers) => openPlain(port, closers, MESSAGE, MESSAGE.byteLength, true),
   http: (port, closers) => openPlain(port, closers, GET, undefined),
   ws: openWebSocket,
   grpc: openGrpc,

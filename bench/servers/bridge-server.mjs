@@ -1,12 +1,18 @@
 // One side of a bridge for `npm run bench -- bridges`: `node bridge-server.mjs KIND`; prints "listening PORT".
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import tls from 'node:tls';
 
 import * as grpc from '@grpc/grpc-js';
 import { adopt, serve } from 'millrace';
 import { httpHandler } from 'millrace/http';
-import { nodeHandler, toDuplex, toWebStreams } from 'millrace/node';
+import { fromDuplex, nodeHandler, toDuplex, toWebStreams } from 'millrace/node';
+import { tlsHandler } from 'millrace/tls';
 import { webSocketServer } from 'millrace/websocket';
 import { WebSocketServer } from 'ws';
 
@@ -72,6 +78,22 @@ async function listenOurs(handler) {
   return Number(server.addresses[0].split(':').pop());
 }
 
+/** A certificate as most servers have them: ECDSA, P-256. */
+function certificate() {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
+  const files = ['-keyout', keyFile, '-out', certFile];
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-nodes', ...curve, '-days', '2', '-subj', '/CN=localhost', ...files],
+    { stdio: 'pipe' },
+  );
+  const pair = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+  rmSync(folder, { recursive: true });
+  return pair;
+}
+
 const insecure = () => grpc.ServerCredentials.createInsecure();
 
 const KINDS = {
@@ -90,6 +112,13 @@ const KINDS = {
     listenNode(
       net.createServer({ noDelay: true }, (socket) => void adopt(socket, { handler: echo })),
     ),
+  'echo from-duplex': () =>
+    listenNode(
+      net.createServer({ noDelay: true }, (socket) => void fromDuplex(socket, { handler: echo })),
+    ),
+  'tls node:net': () => listenNode(tls.createServer(certificate(), pipeBack)),
+  'tls millrace/tls': () => listenOurs(tlsHandler(certificate(), echo)),
+  'tls nodeHandler': () => listenOurs(nodeHandler(tls.createServer(certificate(), pipeBack))),
   'http millrace/http': () =>
     listenOurs(httpHandler({ onRequest: (_request, response) => response.end(answer) })),
   'http node:net': () => listenNode(httpServer()),

@@ -173,6 +173,10 @@ export class ConnectionDuplex extends Duplex {
         connection.abort();
       } else {
         connection.close();
+        if (connection.queuedBytes === 0) {
+          // It only waits for the peer's FIN: a process need not stay for that.
+          this.unref();
+        }
       }
     }
     callback(error);

@@ -74,6 +74,24 @@ it('emits the error of a connect that fails, and gives up one that is destroyed'
   assert.equal((await once(connect('nonsense'), 'error'))[0] instanceof TypeError, true);
 });
 
+it('does not hold the process when it is destroyed and the peer stays', () => {
+  const source = `
+    import net from 'node:net';
+    import { connect } from ${JSON.stringify(new URL('../../src/node/index.js', import.meta.url).href)};
+    const server = net.createServer({ allowHalfOpen: true }, (socket) => socket.unref());
+    server.listen(0, '127.0.0.1', () => {
+      server.unref();
+      const { port } = server.address();
+      const duplex = connect({ port, host: '127.0.0.1' }, { lingerTimeoutMs: 600_000 });
+      duplex.on('connect', () => duplex.destroy()).on('close', () => console.log('closed'));
+    });`;
+  const end = spawnSync(process.execPath, ['--input-type=module', '-e', source], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  assert.deepEqual([end.signal, end.stdout], [null, 'closed\n'], end.stderr);
+});
+
 it('holds the process while it is wanted', () => {
   const source = `
     import net from 'node:net';
