@@ -9,6 +9,8 @@ import { guard } from './guard.js';
 export type ConnectTarget =
   | string
   | {
+      /** As in a URL object, whose `host` has the port in it; it counts before `host`. */
+      hostname?: string | null | undefined;
       host?: string | null | undefined;
       port?: number | string | null | undefined;
       /** A Unix socket; `path` counts only without a port, since HTTP has paths of its own. */
@@ -40,16 +42,26 @@ function urlOf(target: ConnectTarget): string {
   if (typeof target === 'string') {
     return target;
   }
-  const { host, port, path, socketPath } = target ?? {};
-  const file = socketPath ?? (port === undefined || port === null ? path : undefined);
+  const { host, hostname, path, socketPath } = target ?? {};
+  const port = portOf(target ?? {});
+  const file = socketPath ?? (port === undefined ? path : undefined);
   if (typeof file === 'string' && file !== '') {
     return file.startsWith('\0') ? `unix-abstract://${file.slice(1)}` : `unix://${file}`;
   }
-  if (port === undefined || port === null) {
+  if (port === undefined) {
     throw new TypeError('Expected a URL, { port, host } or { path } to connect to');
   }
-  const name = host ?? 'localhost';
+  const name = hostname ?? host ?? 'localhost';
   return `tcp://${name.includes(':') && !name.startsWith('[') ? `[${name}]` : name}:${port}`;
+}
+
+/** A URL object does not tell the port that its scheme implies. */
+function portOf(target: Exclude<ConnectTarget, string>): number | string | undefined {
+  const { port, protocol } = target as typeof target & { protocol?: string };
+  if (port !== undefined && port !== null && port !== '') {
+    return port;
+  }
+  return protocol === 'http:' ? 80 : protocol === 'https:' ? 443 : undefined;
 }
 
 class DialedDuplex extends ConnectionDuplex {

@@ -22,6 +22,7 @@ it('writes, sets options and ends before it is connected', async (t) => {
   for (const target of [
     `tcp://127.0.0.1:${port}`,
     { port, host: 'localhost' },
+    new URL(`http://127.0.0.1:${port}/of/http`),
     { port: String(port), host: '127.0.0.1', path: '/of/http' },
   ]) {
     const duplex = connect(target, { allowHalfOpen: true });
@@ -69,6 +70,15 @@ it('emits the error of a connect that fails, and gives up one that is destroyed'
   const reason = new Error('changed my mind');
   const aborted = connect(`tcp://127.0.0.1:${port}`, { signal: AbortSignal.abort(reason) });
   assert.equal((await settled(once(aborted, 'error'), 'the error'))[0], reason);
+  const standard = connect(new URL('http://127.0.0.1'));
+  standard.on('error', ({ address }: NodeJS.ErrnoException & { address?: string }) => {
+    assert.equal(address, 'tcp://127.0.0.1:80');
+  });
+  standard.on('connect', () => standard.destroy());
+  await settled(
+    once(standard, 'close').catch(() => {}),
+    'the end of it',
+  );
   assert.throws(() => connect({}), TypeError);
   assert.throws(() => connect(undefined as never), TypeError);
   assert.equal((await once(connect('nonsense'), 'error'))[0] instanceof TypeError, true);
