@@ -6,7 +6,7 @@
 
 import type { Connection, Reactor } from '../api.js';
 import type { OperationError } from './api.js';
-import { NO_DEADLINE, OperationQueue } from './operation.js';
+import { NO_DEADLINE, type Operation, OperationQueue } from './operation.js';
 import type { Proactor } from './proactor.js';
 
 export class Channel {
@@ -26,15 +26,17 @@ export class Channel {
   readonly writes = new OperationQueue();
   /** The peer's FIN was reported. */
   hasPeerEnded = false;
-  /** We have paused the connection. While bytes are held it always is. */
+  /** We have paused the connection. */
   isPaused = false;
-  /** What was received with bytes that were asked for, from `heldAt` on. */
+  /** What was received and not asked for, from `heldAt` on. */
   held: Buffer | undefined = undefined;
   heldAt = 0;
   /** In one of the proactor's lists. */
   isStalled = false;
   isIdleListed = false;
 
+  /** The first write of which the connection does not have everything. */
+  waiting: Operation | undefined = undefined;
   /** Bytes that the connection took and the kernel may not have. */
   inFlight = 0;
   /** The connection refused a write: it drains. */

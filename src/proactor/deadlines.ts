@@ -7,6 +7,7 @@
 import type { Channel } from './channel.js';
 import { DEADLINE } from './conditions.js';
 import { NO_DEADLINE, type Operation } from './operation.js';
+import { advanceWrites, extractWrites } from './writes.js';
 
 /** Makes sure that the timer goes off no later than the deadline. */
 export function armDeadline(channel: Channel, deadline: number): void {
@@ -39,13 +40,14 @@ function expire(channel: Channel): void {
   const isDue = (operation: Operation) => operation.deadline <= now;
   const due = nearest(channel.reads.head) <= now ? channel.reads.extract(isDue) : [];
   if (nearest(channel.writes.head) <= now) {
-    due.push(...channel.writes.extract(isDue));
+    due.push(...extractWrites(channel, isDue));
   }
   for (const operation of due) {
     proactor.deadlines += 1;
     proactor.complete(channel, operation, DEADLINE);
   }
   proactor.noteIdle(channel);
+  advanceWrites(channel);
   armDeadline(channel, nearestDeadline(channel));
 }
 

@@ -5,9 +5,8 @@ import type { OperationError } from './api.js';
 import type { Channel } from './channel.js';
 import { conditionOf } from './conditions.js';
 import { disarm } from './deadlines.js';
-import type { Operation } from './operation.js';
 import { dropHeld } from './reads.js';
-import { settleWrites } from './writes.js';
+import { extractWrites, isWaiting, settleWrites } from './writes.js';
 
 /**
  * Closes the connection gracefully. What the connection was not given yet is dropped; operations end with `error`, but
@@ -16,9 +15,7 @@ import { settleWrites } from './writes.js';
 export function free(channel: Channel, error: OperationError): void {
   channel.end = error;
   dropHeld(channel);
-  const isWaiting = (operation: Operation) =>
-    channel.connection === undefined || operation.size < operation.buffer.byteLength;
-  const ended = [...channel.reads.extract(() => true), ...channel.writes.extract(isWaiting)];
+  const ended = [...channel.reads.extract(() => true), ...extractWrites(channel, isWaiting)];
   channel.connection?.close();
   for (const operation of ended) {
     channel.proactor.complete(channel, operation, error);
@@ -43,8 +40,7 @@ export function finish(channel: Channel, error: OperationError): void {
   for (const operation of channel.reads.extract(() => true)) {
     proactor.complete(channel, operation, error);
   }
-  for (const operation of channel.writes.extract(() => true)) {
-    const isDone = operation.size === operation.buffer.byteLength;
-    proactor.complete(channel, operation, isDone ? undefined : error);
+  for (const operation of extractWrites(channel, () => true)) {
+    proactor.complete(channel, operation, isWaiting(operation) ? error : undefined);
   }
 }

@@ -15,12 +15,14 @@ import { type Kind, NO_DEADLINE, Operation, WRITE } from './operation.js';
 import { advanceReads, onBytes, onPeerEnd, pauseUnasked } from './reads.js';
 import { Results } from './results.js';
 import { SharedMemory } from './shared-memory.js';
-import { advanceWrites, onDrained } from './writes.js';
+import { addWrite, advanceWrites, onDrained } from './writes.js';
 
 /** A connection's end is the user's business here: `free`, and deadlines. */
 const CONNECTION_OPTIONS = {
   allowHalfOpen: true,
   halfOpenTimeoutMs: 0,
+  // Writes complete when all is sent.
+  lowWaterMark: 0,
   whenFull: 'refuse',
 } as const;
 
@@ -190,8 +192,7 @@ export class Proactor {
 
   #start(channel: Channel, operation: Operation): void {
     if (operation.kind === WRITE) {
-      channel.writes.push(operation);
-      advanceWrites(channel);
+      addWrite(channel, operation);
     } else {
       channel.reads.push(operation);
       if (channel.reads.head === operation) {

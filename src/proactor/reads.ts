@@ -1,13 +1,16 @@
 /**
- * The read side of a channel. Bytes come only while a read waits: the connection is paused otherwise, some turns after
+ * The read side of a channel. Bytes come only while a read waits: the connection is paused otherwise, two turns after
  * the last read was answered, since the next one most often comes in time and pausing costs system calls. What comes
- * meanwhile, or with more than was asked for, is held (at most what the driver receives at once), and the connection is
- * paused at once.
+ * meanwhile, or with more than was asked for, is held; when that is more than a little, the connection is paused at
+ * once, so that it is at most what the driver receives at once.
  */
 
 import type { Channel } from './channel.js';
 import { END } from './conditions.js';
 import { type Operation, READ_FULL } from './operation.js';
+
+/** Bytes that may be held without a pause: about what comes in one message. */
+const HELD_UNPAUSED_MAX = 16_384;
 
 /** A read was submitted, or there is room for results again: answers what can be answered. */
 export function advanceReads(channel: Channel): void {
@@ -32,19 +35,22 @@ export function advanceReads(channel: Channel): void {
 export function onBytes(channel: Channel, bytes: Buffer): void {
   const { reads, proactor } = channel;
   let at = 0;
-  for (let operation = reads.head; at < bytes.byteLength; operation = reads.head) {
-    const n = operation === undefined ? 0 : feed(channel, operation, bytes, at);
-    if (n === 0) {
-      hold(channel, at === 0 ? bytes : bytes.subarray(at));
-      if (operation !== undefined) {
-        proactor.stall(channel);
+  if (channel.held === undefined) {
+    for (let operation = reads.head; at < bytes.byteLength; operation = reads.head) {
+      const n = operation === undefined ? 0 : feed(channel, operation, bytes, at);
+      if (n === 0) {
+        break;
       }
-      return;
+      at += n;
     }
-    at += n;
+  }
+  if (at < bytes.byteLength) {
+    hold(channel, at === 0 ? bytes : bytes.subarray(at));
   }
   if (reads.head === undefined) {
     proactor.noteIdle(channel);
+  } else if (channel.held !== undefined) {
+    proactor.stall(channel);
   }
 }
 
@@ -106,10 +112,14 @@ function feedHeld(channel: Channel, operation: Operation): boolean {
 }
 
 function hold(channel: Channel, bytes: Buffer): void {
-  channel.held = Buffer.from(bytes);
+  const { held, heldAt } = channel;
+  channel.held =
+    held === undefined ? Buffer.from(bytes) : Buffer.concat([held.subarray(heldAt), bytes]);
   channel.heldAt = 0;
   channel.proactor.heldBytes += bytes.byteLength;
-  pause(channel);
+  if (channel.held.byteLength > HELD_UNPAUSED_MAX || channel.reads.head !== undefined) {
+    pause(channel);
+  }
 }
 
 function pause(channel: Channel): void {

@@ -13,6 +13,32 @@ const IN_FLIGHT_MAX = 262_144;
 /** Bytes handed to the connection at a time: what the kernel does not take at once is copied. */
 const PIECE_BYTES = 65_536;
 
+/** Queues a write behind the others. */
+export function addWrite(channel: Channel, operation: Operation): void {
+  channel.writes.push(operation);
+  channel.waiting ??= operation;
+  advanceWrites(channel);
+}
+
+/** Takes out those that `test` names, in order. */
+export function extractWrites(
+  channel: Channel,
+  test: (operation: Operation) => boolean,
+): Operation[] {
+  const taken = channel.writes.extract(test);
+  let operation = channel.writes.head;
+  while (operation !== undefined && !isWaiting(operation)) {
+    operation = operation.next;
+  }
+  channel.waiting = operation;
+  return taken;
+}
+
+/** Whether the connection does not have all of it yet. */
+export function isWaiting(operation: Operation): boolean {
+  return operation.size < operation.buffer.byteLength;
+}
+
 /** Hands over what may be. */
 export function advanceWrites(channel: Channel): void {
   const { connection } = channel;
@@ -21,8 +47,8 @@ export function advanceWrites(channel: Channel): void {
   }
   // A write that fails may come back here by way of hooks.
   channel.isPumping = true;
-  let operation = channel.inFlight === 0 ? channel.writes.head : firstWaiting(channel);
-  while (operation !== undefined && channel.inFlight < IN_FLIGHT_MAX) {
+  while (channel.waiting !== undefined && channel.inFlight < IN_FLIGHT_MAX) {
+    const operation: Operation = channel.waiting;
     const { buffer, size } = operation;
     const rest = buffer.byteLength - size;
     const n = Math.min(rest, PIECE_BYTES);
@@ -30,17 +56,14 @@ export function advanceWrites(channel: Channel): void {
       n === buffer.byteLength ? buffer : buffer.subarray(size, size + n),
     );
     if (result === 'sent') {
+      // And all before it, which may have been on its way.
       operation.size += n;
-      operation.handedOver = operation.size;
-      if (n === rest) {
-        channel.writes.shift();
-        channel.proactor.complete(channel, operation, undefined);
-        operation = channel.writes.head;
-      }
+      channel.waiting = n === rest ? operation.next : operation;
+      completeSent(channel);
     } else if (result === 'queued') {
       operation.size += n;
       channel.inFlight += n;
-      operation = n === rest ? operation.next : operation;
+      channel.waiting = n === rest ? operation.next : operation;
     } else {
       onRefused(channel, result);
       break;
@@ -49,11 +72,19 @@ export function advanceWrites(channel: Channel): void {
   channel.isPumping = false;
 }
 
-/** Everything that was handed over is with the kernel. */
+/** The connection has drained; it may have got something since then. */
 export function onDrained(channel: Channel): void {
+  if (channel.connection !== undefined && channel.connection.queuedBytes === 0) {
+    channel.isRefused = false;
+    completeSent(channel);
+    advanceWrites(channel);
+  }
+}
+
+/** Everything that was handed over is with the kernel. */
+function completeSent(channel: Channel): void {
   const { writes } = channel;
   channel.inFlight = 0;
-  channel.isRefused = false;
   for (let operation = writes.head; operation !== undefined; operation = writes.head) {
     operation.handedOver = operation.size;
     if (operation.size < operation.buffer.byteLength) {
@@ -62,7 +93,6 @@ export function onDrained(channel: Channel): void {
     writes.shift();
     channel.proactor.complete(channel, operation, undefined);
   }
-  advanceWrites(channel);
 }
 
 /** The connection closed: says of each write that was on its way how much of it the kernel had got. */
@@ -81,15 +111,6 @@ export function settleWrites(channel: Channel, reason: CloseReason): void {
   channel.inFlight = 0;
 }
 
-/** The first write of which the connection does not have everything. */
-function firstWaiting(channel: Channel): Operation | undefined {
-  let operation = channel.writes.head;
-  while (operation !== undefined && operation.size === operation.buffer.byteLength) {
-    operation = operation.next;
-  }
-  return operation;
-}
-
 function onRefused(channel: Channel, result: 'full' | 'closed'): void {
   if (result === 'full') {
     // Somebody else writes to the connection as well. onDrain follows.
@@ -99,8 +120,7 @@ function onRefused(channel: Channel, result: 'full' | 'closed'): void {
   const { state } = channel.connection!;
   if (state !== 'closed' && state !== 'closing') {
     // Our side was ended, and the connection goes on. Else onClose follows, which knows the reason.
-    const isWaiting = (operation: Operation) => operation.size < operation.buffer.byteLength;
-    for (const operation of channel.writes.extract(isWaiting)) {
+    for (const operation of extractWrites(channel, isWaiting)) {
       channel.proactor.complete(channel, operation, CONNECTION_CLOSED);
     }
   }
