@@ -3,6 +3,8 @@
  * interfaces. Every call on a closed connection has a defined result; none throws, except for a wrong argument.
  */
 
+import type { Socket } from 'node:net';
+
 import type { Reader, Writer } from './streams.js';
 
 /** What a hook may return. Nothing returned means `none`. */
@@ -220,6 +222,8 @@ export interface Reactor {
   clearTimer(timer: number): void;
   /** Connects from this reactor; the connection lives here. */
   dial(url: string, options?: DialOptions): Promise<Connection>;
+  /** Makes a connected stream socket a connection of this reactor: see the function `adopt`. */
+  adopt(source: number | Socket, options?: AdoptOptions): Promise<Connection>;
   /** Writes to a connection of any reactor of this server. */
   write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed';
   /** Sends a message to `onMessage` of one reactor, or of all (this one too). False when a mailbox is full. */
@@ -272,6 +276,17 @@ export interface DialOptions extends ConnectionOptions {
   localAddress?: string;
   /** TCP_FASTOPEN_CONNECT. */
   fastOpen?: boolean;
+}
+
+export interface AdoptOptions extends ConnectionOptions {
+  handler?: Handler;
+  /** Becomes `connection.context` before `onOpen`. */
+  context?: unknown;
+  /** Bytes of the peer's that were read already: they are delivered before all others. Copied. */
+  head?: Uint8Array;
+  /** Of a `net.Socket`: how long its connect, and what was written to it before, may take. 10,000; 0: never. */
+  flushTimeoutMs?: number;
+  signal?: AbortSignal;
 }
 
 export type Balance =

@@ -2,6 +2,7 @@
 
 export type {
   Action,
+  AdoptOptions,
   Balance,
   CloseReason,
   Connection,
@@ -22,6 +23,7 @@ export type {
   ReactorSnapshot,
   ServerStats,
 } from './connection/stats.js';
+export { adopt } from './engine/adopt.js';
 export { closeOnSignals, type SignalOptions } from './engine/close-on-signals.js';
 export { dial } from './engine/dial.js';
 export { type Remote, remote } from './engine/remote.js';

@@ -35,6 +35,7 @@ it('exports these functions and classes, and nothing else', () => {
   assert.deepEqual(kinds.sort(), [
     'MillraceError: function',
     'SystemError: function',
+    'adopt: function',
     'closeOnSignals: function',
     'dial: function',
     'remote: function',

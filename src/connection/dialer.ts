@@ -5,7 +5,7 @@
  * rejects with SystemError (`ECONNREFUSED`, `ETIMEDOUT`, …), or with the signal's reason.
  */
 
-import type { Connection, DialOptions } from '../api.js';
+import type { Connection, ConnectionOptions, DialOptions, Handler } from '../api.js';
 import { type Address, decodeSockaddr, encodeSockaddr, parseAddress } from '../base/address.js';
 import { ECONNREFUSED, EMFILE, ETIMEDOUT } from '../base/errno.js';
 import { AF_UNIX, IPPROTO_TCP, SOCK_STREAM, TCP_FASTOPEN_CONNECT } from '../base/linux.js';
@@ -14,6 +14,7 @@ import { compiledFor } from './descriptor-options.js';
 import { count, Profile } from './profile.js';
 import type { Reactor } from './reactor.js';
 import { resolve } from './resolve.js';
+import { Counter } from './stats.js';
 
 const ON = new Uint8Array([1, 0, 0, 0]);
 
@@ -39,8 +40,8 @@ export async function dial(
 const defaultProfile = new Profile({}, {});
 const profiles = new WeakMap<object, Profile>();
 
-/** Dials with the same options object share a profile. */
-function profileOf(options: DialOptions): Profile {
+/** Dials, or adoptions, with the same options object share a profile. */
+export function profileOf(options: ConnectionOptions & { handler?: Handler }): Profile {
   if (Object.keys(options).length === 0) {
     return defaultProfile;
   }
@@ -206,8 +207,13 @@ class DialRace {
       return;
     }
     this.#end();
-    const connection = this.#reactor.finishConnect(slot, this.#profile, this.#options.context);
-    this.#resolve(connection);
+    this.#reactor.stats.add(Counter.dialed, 1);
+    const { context } = this.#options;
+    this.#resolve(
+      this.#reactor.establish(slot, this.#profile, (connection) => {
+        connection.context = context;
+      }),
+    );
   }
 
   #note(syscall: string, errno: number, target: string): false {

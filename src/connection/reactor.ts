@@ -4,8 +4,11 @@
  * to event-loop.ts and turns.ts.
  */
 
-import type { Connection, DialOptions, Reactor as ReactorFace } from '../api.js';
+import type { Socket } from 'node:net';
+
+import type { AdoptOptions, Connection, DialOptions, Reactor as ReactorFace } from '../api.js';
 import { MillraceError } from '../errors.js';
+import { adopt } from './adopter.js';
 import { CompletionRouter } from './completion-router.js';
 import type { SocketConnection } from './connection.js';
 import { CONNECTING, DESTROYED, OPENED, slotOfId } from './connection-table.js';
@@ -13,7 +16,7 @@ import { createConnection } from './create-connection.js';
 import { createState } from './create-state.js';
 import { applyProfile } from './descriptor-options.js';
 import { dial, NO_SLOT } from './dialer.js';
-import { announce } from './dispatch.js';
+import { announce, reportMessage } from './dispatch.js';
 import type { Driver } from './driver.js';
 import { EventLoop } from './event-loop.js';
 import { KeepAlive } from './keep-alive.js';
@@ -23,7 +26,7 @@ import { Listener, type Receiver, Reserve } from './listener.js';
 import { checkHandler, type Profile } from './profile.js';
 import type { ReactorOptions } from './reactor-options.js';
 import type { ReactorState } from './reactor-state.js';
-import { Counter, Hook, type ReactorStats } from './stats.js';
+import type { ReactorStats } from './stats.js';
 import { Ticker } from './ticker.js';
 import { Turns } from './turns.js';
 import { clearUserTimer, setUserTimer } from './user-timers.js';
@@ -142,9 +145,11 @@ export class Reactor implements ReactorFace {
   }
 
   dial(url: string, options: DialOptions = {}): Promise<Connection> {
-    return this.#isDraining
-      ? Promise.reject(new MillraceError('ERR_CLOSED', 'Cannot dial: the reactor is closed'))
-      : dial(this, url, options);
+    return this.#isDraining ? Promise.reject(closedError('dial')) : dial(this, url, options);
+  }
+
+  adopt(source: number | Socket, options: AdoptOptions = {}): Promise<Connection> {
+    return this.#isDraining ? Promise.reject(closedError('adopt')) : adopt(this, source, options);
   }
 
   write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed' {
@@ -200,7 +205,8 @@ export class Reactor implements ReactorFace {
     if (slot < 0) {
       throw new RangeError('Cannot listen: all slots are in use');
     }
-    const take: Receiver = receiver ?? ((fd, from) => this.takeAccepted(fd, from));
+    const take: Receiver =
+      receiver ?? ((fd, from) => this.takeDescriptor(fd, from.profile, from.socket.family));
     const listener = new Listener(this.state, slot, socket, profile, this.#reserve, take);
     this.#router.listeners.set(slot, listener);
     listener.start();
@@ -214,9 +220,15 @@ export class Reactor implements ReactorFace {
     }
   }
 
-  /** Takes a connected descriptor that another thread accepted; false if there is no room: it is the caller's. */
+  /** Takes a connected descriptor that was accepted; false if there is no room: it is the caller's. */
   takeDescriptor(fd: number, profile: Profile, family: number): boolean {
-    return this.#hasRoom() && this.adopt(fd, profile, family);
+    const slot = this.#hasRoom() ? this.open(fd) : NO_SLOT;
+    if (slot < 0) {
+      return false;
+    }
+    applyProfile(this.state, slot, profile, family);
+    announce(this.state, this.#install(slot, profile));
+    return true;
   }
 
   #hasRoom(): boolean {
@@ -225,42 +237,22 @@ export class Reactor implements ReactorFace {
 
   /** A message from another thread, for onMessage. */
   receiveMessage(bytes: Buffer, from: number): void {
-    const { handler } = this.#options;
-    if (handler.onMessage === undefined) {
-      return;
-    }
-    this.stats.enterHook(Hook.onMessage, -1);
-    try {
-      handler.onMessage(this, bytes, from);
-    } catch (error) {
-      this.stats.add(Counter.handlerErrors, 1);
-      this.#warnings.warn(error);
-    }
-    this.stats.leaveHook();
+    reportMessage(this.state, this.#options.handler, bytes, from);
   }
 
-  /** Takes a descriptor that a listener of this reactor accepted. */
-  takeAccepted(fd: number, listener: Listener): boolean {
-    if (!this.#hasRoom()) {
-      return false;
-    }
-    return this.adopt(fd, listener.profile, listener.socket.family);
-  }
-
-  /** Makes a connection of a connected descriptor. */
-  adopt(fd: number, profile: Profile, family: number): boolean {
+  /** Gives a connected descriptor to the driver, on a slot of its own: the slot or -errno. */
+  open(fd: number): number {
     const { table } = this.state;
     const slot = table.take();
     if (slot < 0) {
-      return false;
+      return NO_SLOT;
     }
-    if (this.#driver.open(slot, fd) < 0) {
+    const n = this.#driver.open(slot, fd);
+    if (n < 0) {
       table.release(slot);
-      return false;
+      return n;
     }
-    applyProfile(this.state, slot, profile, family);
-    announce(this.state, this.#install(slot, profile));
-    return true;
+    return slot;
   }
 
   /** Starts a connect on a slot of its own; `done` gets 0 or errno. Returns the slot or -errno. */
@@ -295,12 +287,15 @@ export class Reactor implements ReactorFace {
     this.#loop.request();
   }
 
-  /** The connect of this slot has won: it becomes a connection. */
-  finishConnect(slot: number, profile: Profile, context: unknown): SocketConnection {
+  /** A slot of `beginConnect` or `open` becomes a connection. `prepare` is called before `onOpen`. */
+  establish(
+    slot: number,
+    profile: Profile,
+    prepare: (connection: SocketConnection) => void,
+  ): SocketConnection {
     this.state.table.flags[slot] = 0;
     const connection = this.#install(slot, profile);
-    connection.context = context;
-    this.stats.add(Counter.dialed, 1);
+    prepare(connection);
     announce(this.state, connection);
     return connection;
   }
@@ -396,4 +391,8 @@ export class Reactor implements ReactorFace {
     }
     return isBusy && !this.#isClosed;
   }
+}
+
+function closedError(call: string): MillraceError {
+  return new MillraceError('ERR_CLOSED', `Cannot ${call}: the reactor is closed`);
 }
