@@ -46,6 +46,11 @@ export const RULES = {
       of: 'src/websocket/',
       may: ['src/websocket/', 'src/base/', 'src/engine/thread-kernel.ts', ...FACE],
     },
+    { of: 'src/proactor/index.ts', may: ['src/proactor/'], isReExport: true },
+    {
+      of: 'src/proactor/',
+      may: ['src/proactor/', 'src/connection/', 'src/engine/', ...FACE],
+    },
     {
       of: 'src/cli/',
       may: [
@@ -172,6 +177,11 @@ export const RULES = {
     'src/websocket/deflate-options.ts': 'test/websocket/permessage-deflate.test.ts',
     'src/websocket/header.ts': 'test/websocket/receiver.test.ts',
     'src/websocket/violation.ts': 'test/websocket/receiver.test.ts',
+    'src/tls/hand-over.ts': 'test/proactor/tls.test.ts',
+    'src/proactor/adoption.ts': 'test/proactor/sockets.test.ts',
+    'src/proactor/channel.ts': 'test/proactor/reads.test.ts',
+    'src/proactor/proactor.ts': 'test/proactor/watcher.test.ts',
+    'src/proactor/results.ts': 'test/proactor/watcher.test.ts',
     'src/connection/turns.ts': 'test/connection/reactor.test.ts',
     'src/connection/write-path.ts': 'test/connection/connection-writes.test.ts',
     'src/engine/acceptor.ts': 'test/e2e/engine.test.ts',

@@ -41,6 +41,9 @@ export class Channel {
   inFlight = 0;
   /** The connection refused a write: it drains. */
   isRefused = false;
+  /** It stands on another connection, and reports a drain only when it was full. */
+  usesReceipts = false;
+  isReceiptPending = false;
   /** Writes are being handed to the connection. */
   isPumping = false;
 

@@ -70,10 +70,10 @@ export class Proactor {
     });
     const handler: Handler = {
       onOpen: (connection) => this.#onArrival(connection),
-      onData: (connection, bytes) => onBytes(connection.context as Channel, bytes),
-      onEnd: (connection) => onPeerEnd(connection.context as Channel),
-      onDrain: (connection) => this.#onDrain(connection),
-      onClose: (connection, reason) => this.#onClose(connection.context as Channel, reason),
+      onData: (connection, bytes) => onBytes(this.#find(connection), bytes),
+      onEnd: (connection) => onPeerEnd(this.#find(connection)),
+      onDrain: (connection) => onDrained(this.#find(connection)),
+      onClose: (connection, reason) => this.#onClose(this.#find(connection), reason),
     };
     this.#handOver = new HandOver(handler, CONNECTION_OPTIONS);
     this.#adoption = new Adoption(handler, CONNECTION_OPTIONS);
@@ -227,9 +227,13 @@ export class Proactor {
       return channel;
     }
     this.#enter(connection, channel);
-    channel.view = taken === connection ? undefined : new WeakRef(connection);
+    if (taken === connection) {
+      channel.usesReceipts = true;
+    } else {
+      channel.view = new WeakRef(connection);
+      taken.context = channel;
+    }
     channel.hasPeerEnded = wasEndReported(taken);
-    taken.context = channel;
     channel.connection = taken;
     channel.isPaused = taken.isPaused;
     // Unless the next thing is a read.
@@ -262,13 +266,11 @@ export class Proactor {
     this.noteIdle(channel);
   }
 
-  #onDrain(connection: Connection): void {
-    // What a user writes past the watcher drains with the user's object.
+  /** The channel of a connection that has our handler. */
+  #find(connection: Connection): Channel {
     const { context } = connection;
-    const channel = context instanceof Channel ? context : this.#byObject.get(connection);
-    if (channel !== undefined) {
-      onDrained(channel);
-    }
+    // Else it is the user's object, which drains when he writes past the watcher, or one that stands on another.
+    return context instanceof Channel ? context : this.#byObject.get(connection)!;
   }
 
   #onClose(channel: Channel, reason: CloseReason): void {

@@ -1,7 +1,7 @@
 /** The watcher: what a user has of a proactor. Checks arguments, and closes what nobody holds any more. */
 
-import { threadKernel } from '../engine/thread-kernel.js';
 import type { Connection } from '../api.js';
+import { threadKernel } from '../engine/thread-kernel.js';
 import type {
   OperationOptions,
   Result,
@@ -23,8 +23,8 @@ const abandoned = new FinalizationRegistry<Proactor>((proactor) => {
 
 /**
  * Reads and writes are asked for, and done when they are done: results come in batches. Belongs to one thread, and takes
- * connections of any reactor of it, from the first operation on: from then on the handler that a connection had gets
- * nothing more. Nothing is read that no operation asks for.
+ * connections of any reactor of it with their first operation: the handler that a connection had gets nothing more from
+ * then on. Nothing is read that no operation asks for.
  *
  * Operations of one connection and direction are done in the order in which they were submitted; the two directions do
  * not wait for each other. A buffer belongs to the watcher until the result comes.
@@ -79,7 +79,7 @@ export class Watcher<Peer extends Watchable = Connection> implements AsyncDispos
 
   /**
    * Closes the connection gracefully. Its operations complete with ERR_FREED, but for writes that were handed over
-   * whole: these go out first, within the connection's linger timeout, and complete as they end. False if it was closed.
+   * whole: these go out first, within the linger timeout, and complete as they end. False if it was closed already.
    */
   free(connection: Peer): boolean {
     return this.#proactor.free(connection);

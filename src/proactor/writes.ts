@@ -70,6 +70,23 @@ export function advanceWrites(channel: Channel): void {
     }
   }
   channel.isPumping = false;
+  if (channel.inFlight > 0 && channel.usesReceipts) {
+    awaitReceipt(channel);
+  }
+}
+
+/** For connections that do not say each time when they have drained. */
+function awaitReceipt(channel: Channel): void {
+  if (!channel.isReceiptPending) {
+    channel.isReceiptPending = true;
+    channel.connection?.receipt((isHandedOver) => {
+      channel.isReceiptPending = false;
+      if (isHandedOver) {
+        onDrained(channel);
+        advanceWrites(channel);
+      }
+    });
+  }
 }
 
 /** The connection has drained; it may have got something since then. */

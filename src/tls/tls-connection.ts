@@ -4,8 +4,16 @@
  * its buffers are the pipe's, and what is rare is in `rare`.
  */
 
-import type { Connection, ConnectionState, Reactor, SocketOptions, WriteResult } from '../api.js';
+import type {
+  Connection,
+  ConnectionState,
+  Handler,
+  Reactor,
+  SocketOptions,
+  WriteResult,
+} from '../api.js';
 import type { BlockPool } from '../connection/block-pool.js';
+import { HAND_OVER, type HandsOver } from '../connection/hand-over.js';
 import { ConnectionReader, ConnectionWriter } from '../connection/stream.js';
 import type { Reader, Writer } from '../streams.js';
 import { ChunkQueue } from '../connection/chunk-queue.js';
@@ -27,6 +35,7 @@ import {
   WOKEN,
 } from './connection-flags.js';
 import { divertWrites, type TransportWrite } from './divert-writes.js';
+import { handOver } from './hand-over.js';
 import type { Handshake } from './handshake.js';
 import type { Layer } from './layer.js';
 import { depthOf, type Limits, limitsOf, poolOf } from './limits.js';
@@ -38,10 +47,11 @@ import { readerOf } from './read-path.js';
 import { SessionInfo } from './session-info.js';
 import { flush, queuedBytes, write, writeLinked, writev } from './write-path.js';
 
-export class TlsConnection implements SecureConnection {
+export class TlsConnection implements SecureConnection, HandsOver {
   readonly base: Connection;
   readonly transportWrite: TransportWrite;
-  readonly layer: Layer;
+  /** Changes when the connection is handed over. */
+  layer: Layer;
   readonly pipe: Pipe;
   readonly limits: Limits;
   /** OpenSSL's object; 0 before the handshake and after the end. */
@@ -284,6 +294,10 @@ export class TlsConnection implements SecureConnection {
 
   getOption<Name extends keyof SocketOptions>(name: Name): SocketOptions[Name] | undefined {
     return this.base.getOption(name);
+  }
+
+  [HAND_OVER](handler: Handler): TlsConnection | undefined {
+    return handOver(this, handler);
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
