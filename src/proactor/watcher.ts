@@ -22,9 +22,9 @@ const abandoned = new FinalizationRegistry<Proactor>((proactor) => {
 });
 
 /**
- * Reads and writes are asked for, and done when they are done: results come in batches. Belongs to one thread, and takes
- * connections of any reactor of it with their first operation: the handler that a connection had gets nothing more from
- * then on. Nothing is read that no operation asks for.
+ * Reads and writes are asked for, and done when they are done: results come in batches. Belongs to one thread, and
+ * takes connections of any reactor of it with their first operation: the handler that a connection had gets nothing
+ * more from then on. Nothing is read that no operation asks for.
  *
  * Operations of one connection and direction are done in the order in which they were submitted; the two directions do
  * not wait for each other. A buffer belongs to the watcher until the result comes.
