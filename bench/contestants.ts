@@ -71,7 +71,14 @@ function peerCommand(peer: Peer, isStream: boolean): ServerCommand {
         argv: [process.execPath, join(PEERS_DIRECTORY, 'node-cluster.mjs'), '0', '2'],
       };
     case PROACTOR:
-      return { name: peer, argv: [process.execPath, join(SERVERS_DIRECTORY, 'proactor-echo.mjs')] };
+      // As with Go's net: a buffer for each connection where there are few, and blocks are large.
+      return {
+        name: peer,
+        argv: [
+          ...[process.execPath, join(SERVERS_DIRECTORY, 'proactor-echo.mjs')],
+          ...(isStream ? ['65536'] : []),
+        ],
+      };
     case 'go-net':
       // A buffer for each connection: as large as the blocks are, and small where there are many.
       return { name: peer, argv: [goPath(peer), isStream ? '65536' : '4096'] };

@@ -1,42 +1,39 @@
-// The echo server of gaio's benchmark on millrace's proactor, as peers/go/gaio does it: reads into the watcher's shared
-// memory, which costs an idle connection nothing, and writes from pooled copies, since a slow write is not over when
-// the memory is used again. Prints "listening PORT". MILLRACE_DRIVER as ever.
+// The echo server of gaio's benchmark on millrace's proactor. As peers/go/gaio does it: reads into the watcher's shared
+// memory, which costs an idle connection nothing, and writes from copies, since a slow write is not over when the memory
+// is used again. With an argument: a buffer of so many bytes for each connection, which saves the copy. Prints
+// "listening PORT". MILLRACE_DRIVER as ever.
 import { closeOnSignals, serve } from '../../dist/index.js';
 import { Watcher } from '../../dist/proactor/index.js';
 
-const BLOCK_BYTES = 65_536;
-/** Copies below this come from Node's pool anyway. */
-const POOLED_MIN = 4_096;
-/** Blocks that are not in use, at most. */
-const SPARE_MAX = 64;
-
+const bufferBytes = Number(process.argv[2] ?? 0);
 const watcher = new Watcher();
-const spare = [];
+
+function start(connection) {
+  if (bufferBytes === 0) {
+    watcher.read(connection);
+  } else {
+    const block = Buffer.allocUnsafeSlow(bufferBytes);
+    watcher.read(connection, block, { context: block });
+  }
+}
 
 function answer({ operation, connection, buffer, size, error, context }) {
-  if (operation === 'write' && context !== undefined && spare.length < SPARE_MAX) {
-    spare.push(context);
-  }
   if (error !== undefined) {
     watcher.free(connection);
   } else if (operation === 'write') {
-    watcher.read(connection);
-  } else if (size < POOLED_MIN || size > BLOCK_BYTES) {
+    watcher.read(connection, context, { context });
+  } else if (context === undefined) {
     watcher.write(connection, Buffer.from(buffer));
   } else {
-    const block = spare.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
-    block.set(buffer);
-    const bytes = size === BLOCK_BYTES ? block : block.subarray(0, size);
-    watcher.write(connection, bytes, { context: block });
+    const bytes = size === bufferBytes ? context : context.subarray(0, size);
+    watcher.write(connection, bytes, { context });
   }
 }
 
 const server = await serve({
   listen: 'tcp://127.0.0.1:0',
   handler: {
-    onOpen(connection) {
-      watcher.read(connection);
-    },
+    onOpen: start,
   },
 });
 closeOnSignals(server);

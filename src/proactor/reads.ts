@@ -9,7 +9,7 @@ import type { Channel } from './channel.js';
 import { END } from './conditions.js';
 import { type Operation, READ_FULL } from './operation.js';
 
-/** Bytes that may be held without a pause: about what comes in one message. */
+/** Bytes that may be held without a pause, about those of one message; and a receive of more is one of many. */
 const HELD_UNPAUSED_MAX = 16_384;
 
 /** A read was submitted, or there is room for results again: answers what can be answered. */
@@ -48,7 +48,12 @@ export function onBytes(channel: Channel, bytes: Buffer): void {
     hold(channel, at === 0 ? bytes : bytes.subarray(at));
   }
   if (reads.head === undefined) {
-    proactor.noteIdle(channel);
+    if (bytes.byteLength > HELD_UNPAUSED_MAX) {
+      // More is coming right now.
+      pause(channel);
+    } else {
+      proactor.noteIdle(channel);
+    }
   } else if (channel.held !== undefined) {
     proactor.stall(channel);
   }
