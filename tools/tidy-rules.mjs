@@ -51,6 +51,11 @@ export const RULES = {
       of: 'src/proactor/',
       may: ['src/proactor/', 'src/connection/', 'src/engine/', ...FACE],
     },
+    { of: 'src/node/index.ts', may: ['src/node/'], isReExport: true },
+    {
+      of: 'src/node/',
+      may: ['src/node/', 'src/base/', 'src/connection/', 'src/engine/', ...FACE],
+    },
     {
       of: 'src/cli/',
       may: [
@@ -73,6 +78,7 @@ export const RULES = {
     'src/base/linux-kernel.ts': 'It is the Kernel that gives all others clock, timers and chance.',
     'src/base/random-words.ts': 'It is where the Kernel gets its chance.',
     'src/websocket/accept-key.ts': 'It hashes a key (SHA-1), and draws no chance.',
+    'src/node/connection-duplex.ts': 'Its setTimeout is the method that sockets of Node have.',
     'src/base/host-loop.ts': "It is the Kernel's alarm and doorbell.",
   },
 
@@ -194,6 +200,15 @@ export const RULES = {
     'src/engine/threaded-server.ts': 'test/e2e/engine.test.ts',
     'src/engine/worker-main.ts': 'test/e2e/reactor-death.test.ts',
     'src/base/openssl-prototypes.ts': 'test/base/openssl.test.ts',
+    'src/base/socket-pair.ts': 'test/node/from-duplex.test.ts',
+    'src/node/consumable.ts': 'test/node/connection-duplex.test.ts',
+    'src/node/duplex-writer.ts': 'test/node/connection-duplex.test.ts',
+    'src/node/from-socket.ts': 'test/node/http.test.ts',
+    'src/node/grpc-credentials.ts': 'test/node/protocols.test.ts',
+    'src/node/guard.ts': 'test/node/connection-duplex.test.ts',
+    'src/node/inactivity-timer.ts': 'test/node/connection-duplex.test.ts',
+    'src/node/node-handler.ts': 'test/node/http.test.ts',
+    'src/node/socket-address.ts': 'test/node/connection-duplex.test.ts',
     'src/tls/certificates.ts': 'test/tls/secure-context.test.ts',
     'src/connection/chunk-queue.ts': 'test/connection/chunk-iterator.test.ts',
     'src/tls/closing.ts': 'test/tls/tls-connection.test.ts',

@@ -19,6 +19,7 @@ const PROTOTYPES = {
   memcpyIn: 'void memcpy(uintptr_t, void*, size_t)',
   memcpyOut: 'void memcpy(void*, uintptr_t, size_t)',
   socket: 'int socket(int, int, int)',
+  socketpair: 'int socketpair(int, int, int, uintptr_t)',
   bind: 'int bind(int, void*, uint32_t)',
   listen: 'int listen(int, int)',
   accept4: 'int accept4(int, uintptr_t, uintptr_t, int)',

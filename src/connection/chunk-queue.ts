@@ -3,7 +3,10 @@
  * while more than a high-water mark of bytes wait to be taken, so a slow consumer slows the peer down.
  */
 
-import type { Connection } from '../api.js';
+import type { CloseReason, Connection } from '../api.js';
+import { ENOBUFS, ETIMEDOUT } from '../base/errno.js';
+import { SystemError } from '../errors.js';
+import type { ChunkConsumer } from './extras.js';
 
 type Outcome = IteratorResult<Buffer, undefined>;
 interface Waiter {
@@ -11,7 +14,8 @@ interface Waiter {
   reject(error: Error): void;
 }
 
-export class ChunkQueue implements AsyncIterableIterator<Buffer> {
+export class ChunkQueue implements AsyncIterableIterator<Buffer>, ChunkConsumer {
+  readonly keepsHalfOpen = false;
   readonly #connection: Connection;
   readonly #highWaterMark: number;
   readonly #lowWaterMark: number;
@@ -43,7 +47,15 @@ export class ChunkQueue implements AsyncIterableIterator<Buffer> {
     }
   }
 
-  end(error: Error | undefined): void {
+  end(): void {
+    this.#end(undefined);
+  }
+
+  close(reason: CloseReason): void {
+    this.#end(errorOf(reason));
+  }
+
+  #end(error: Error | undefined): void {
     if (this.#isEnded) {
       return;
     }
@@ -77,7 +89,7 @@ export class ChunkQueue implements AsyncIterableIterator<Buffer> {
   /** The loop was left early: the rest is of no interest. */
   return(): Promise<Outcome> {
     this.#chunks.length = 0;
-    this.end(undefined);
+    this.end();
     this.#connection.close();
     return Promise.resolve({ done: true, value: undefined });
   }
@@ -96,4 +108,15 @@ export class ChunkQueue implements AsyncIterableIterator<Buffer> {
       waiter.reject(error);
     }
   }
+}
+
+/**
+ * The error that tells a consumer that it did not get all: undefined where this side ended the connection, or the peer
+ * its stream. A deadline that passed is ETIMEDOUT, a queue that overflowed ENOBUFS.
+ */
+export function errorOf({ code, error, timeout }: CloseReason): Error | undefined {
+  if (error === undefined && code === 'timeout') {
+    return new SystemError(timeout ?? 'read', ETIMEDOUT);
+  }
+  return error ?? (code === 'overflow' ? new SystemError('write', ENOBUFS) : undefined);
 }

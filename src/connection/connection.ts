@@ -5,11 +5,11 @@
  */
 
 import type { Connection, ConnectionState, Reactor, SocketOptions, WriteResult } from '../api.js';
-import { iterate } from './chunk-iterator.js';
+import { consume, iterate } from './chunk-iterator.js';
 import { BLOCKED, DESTROYED, HELD, makeId, NO_WRITE, PAUSED, WOKEN } from './connection-table.js';
 import { idleTimeoutOf, readTimeoutOf, setActivityTimeouts, setWriteTimeout } from './deadlines.js';
 import { getConnectionOption, setConnectionOption } from './descriptor-options.js';
-import { extrasOf } from './extras.js';
+import { type ChunkConsumer, type Consumable, extrasOf } from './extras.js';
 import { abort, close, end, finishSending, stateOf } from './lifecycle.js';
 import { localAddressOf, remoteAddressOf } from './peer-addresses.js';
 import type { Profile } from './profile.js';
@@ -20,7 +20,7 @@ import { clearUserTimer, setConnectionTimer } from './user-timers.js';
 import { queuedBytes } from './write-limits.js';
 import * as writePath from './write-path.js';
 
-export class SocketConnection implements Connection {
+export class SocketConnection implements Connection, Consumable {
   /** Index into the reactor's tables; its complement once closed. */
   slot: number;
   readonly generation: number;
@@ -246,6 +246,10 @@ export class SocketConnection implements Connection {
 
   clearTimer(timer: number): void {
     clearUserTimer(this.owner, timer);
+    if (this.slot >= 0) {
+      // Else a connection that sets and clears timers for years would keep the names of all.
+      this.owner.extras.get(this.slot)?.timers.delete(timer);
+    }
   }
 
   setOption<Name extends keyof SocketOptions>(name: Name, value: SocketOptions[Name]): void {
@@ -258,6 +262,18 @@ export class SocketConnection implements Connection {
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     return iterate(this);
+  }
+
+  /** Internal: see extras.ts. */
+  consume(consumer: ChunkConsumer): void {
+    consume(this, consumer);
+  }
+
+  /** Internal. */
+  holdProcess(isWanted: boolean): void {
+    if (this.slot >= 0) {
+      this.owner.holdProcess(isWanted);
+    }
   }
 
   /** Whether writes are still taken; internal. */

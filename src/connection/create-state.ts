@@ -16,6 +16,7 @@ export interface StateCallbacks {
   requestTurn(): void;
   requestShutdown(): void;
   warn(error: unknown): void;
+  holdProcess(isWanted: boolean): void;
 }
 
 export function createState(

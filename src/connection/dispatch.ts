@@ -258,7 +258,7 @@ export function reportEnd(state: ReactorState, connection: SocketConnection): vo
   }
   state.table.flags[slot] &= ~END_OWED;
   if ((state.table.flags[slot] & HAS_EXTRAS) !== 0) {
-    state.extras.get(slot)?.consumer?.end(undefined);
+    state.extras.get(slot)?.consumer?.end();
   }
   if (profile.onEnd !== undefined && (state.table.flags[slot] & CLOSING) === 0) {
     let action: Action | void = undefined as Action | void;

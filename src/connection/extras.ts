@@ -3,6 +3,7 @@
  * async iterator, the callback of a dial. Kept apart from the table so that the others pay nothing.
  */
 
+import type { CloseReason } from '../api.js';
 import type { SocketConnection } from './connection.js';
 import { HAS_EXTRAS } from './connection-table.js';
 import type { ReactorState } from './reactor-state.js';
@@ -18,10 +19,24 @@ export interface Extras {
   consumer: ChunkConsumer | undefined;
 }
 
-/** An async iterator's side that is fed. */
+/** What takes a connection's bytes in place of its handler: an async iterator, or a stream of millrace/node. */
 export interface ChunkConsumer {
+  /** It ends our side itself, after the peer's FIN: what `allowHalfOpen` is for a handler. */
+  readonly keepsHalfOpen: boolean;
+  /** Bytes that the consumer owns. */
   push(bytes: Buffer): void;
-  end(error: Error | undefined): void;
+  /** The peer will send no more. */
+  end(): void;
+  /** The connection is closed; nothing follows. Comes once, after `end` or without it. */
+  close(reason: CloseReason): void;
+}
+
+/** What connections have for consumers, beside their public face. */
+export interface Consumable {
+  /** From now on all bytes, what is unread first, go there. Throws TypeError if there is a consumer already. */
+  consume(consumer: ChunkConsumer): void;
+  /** Whether this connection holds the process, where connections do (`dial` and `adopt`). */
+  holdProcess(isWanted: boolean): void;
 }
 
 /** The connection's extras, made when first asked for. */

@@ -12,6 +12,8 @@ export class KeepAlive {
   #isReferenced = true;
   #holds = 0;
   #isHeldByConnections = false;
+  /** Connections that do not count. */
+  #unheld = 0;
 
   constructor(loop: EventLoop, state: ReactorState) {
     this.#loop = loop;
@@ -44,6 +46,12 @@ export class KeepAlive {
     this.unref();
   }
 
+  /** One connection more that does not count, or one less. */
+  holdConnection(isWanted: boolean): void {
+    this.#unheld += isWanted ? -1 : 1;
+    this.sync();
+  }
+
   /** The number of connections may have changed. */
   sync(): void {
     if (this.#isHeldByConnections) {
@@ -52,7 +60,7 @@ export class KeepAlive {
   }
 
   #apply(): void {
-    const isHeld = this.#isHeldByConnections && this.#state.connectionCount > 0;
+    const isHeld = this.#isHeldByConnections && this.#state.connectionCount > this.#unheld;
     if (this.#isReferenced || this.#holds > 0 || isHeld) {
       this.#loop.ref();
     } else {

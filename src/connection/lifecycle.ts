@@ -21,6 +21,7 @@ import {
   END_OWED,
   END_WANTED,
   FLUSH_LISTED,
+  HAS_EXTRAS,
   NO_WRITE,
   QUEUED,
   RECEIVE_ENDED,
@@ -162,12 +163,17 @@ export function afterPeerEnd(state: ReactorState, connection: SocketConnection):
     noteReason(state, slot, 'ended');
     destroy(state, slot, false);
   } else if ((state.table.flags[slot] & CLOSING) === 0) {
-    if (!profile.allowHalfOpen) {
+    if (!profile.allowHalfOpen && !isKeptHalfOpen(state, slot)) {
       close(state, connection, 'ended');
     } else if (profile.halfOpenTimeoutMs > 0) {
       setHardDeadline(state, slot, profile.halfOpenTimeoutMs);
     }
   }
+}
+
+function isKeptHalfOpen(state: ReactorState, slot: number): boolean {
+  const hasExtras = (state.table.flags[slot] & HAS_EXTRAS) !== 0;
+  return hasExtras && state.extras.get(slot)?.consumer?.keepsHalfOpen === true;
 }
 
 /** The linger or half-open deadline has passed. */

@@ -65,6 +65,8 @@ export interface ReactorState {
   current: SocketConnection | undefined;
   /** Asks for a turn: something was put on a list from outside of one. */
   requestTurn(): void;
+  /** One connection more, or less again, that does not hold the process. */
+  holdProcess(isWanted: boolean): void;
   /** An action `shutdown`: closes the whole server gracefully. */
   requestShutdown(): void;
   /** Tells the user of a failure that has no other way out. */

@@ -84,6 +84,7 @@ export class Reactor implements ReactorFace {
       requestTurn: () => this.#loop.request(),
       requestShutdown: () => options.onShutdownRequest(),
       warn: (error) => this.#warnings.warn(error),
+      holdProcess: (isWanted) => this.keepAlive.holdConnection(isWanted),
     });
     this.#router.state = this.state;
     this.keepAlive = new KeepAlive(this.#loop, this.state);

@@ -117,12 +117,14 @@ export function finalize(state: ReactorState, slot: number): CloseReason {
     state.writers.delete(slot);
   }
   if ((flags & HAS_EXTRAS) !== 0) {
-    freeExtras(state, slot, teardown.error);
+    const reason = reasonOf(teardown);
+    freeExtras(state, slot, reason);
+    return reason;
   }
   return reasonOf(teardown);
 }
 
-function freeExtras(state: ReactorState, slot: number, error: Error | undefined): void {
+function freeExtras(state: ReactorState, slot: number, reason: CloseReason): void {
   const extras = state.extras.get(slot)!;
   state.extras.delete(slot);
   for (const timer of extras.timers) {
@@ -133,7 +135,7 @@ function freeExtras(state: ReactorState, slot: number, error: Error | undefined)
     resolve(false);
   }
   releaseSources(state, extras.sources);
-  extras.consumer?.end(error);
+  extras.consumer?.close(reason);
 }
 
 /** Lets go of connections that were held because their sink was full. */

@@ -101,7 +101,8 @@ function sendCloseNotify(c: TlsConnection): void {
 
 /** The peer's end was reported: what follows from it. */
 export function finishAfterEnd(c: TlsConnection): void {
-  if ((c.flags & END_SENT) !== 0 || !c.limits.allowHalfOpen) {
+  const keepsHalfOpen = c.limits.allowHalfOpen || c.rare?.consumer?.keepsHalfOpen === true;
+  if ((c.flags & END_SENT) !== 0 || !keepsHalfOpen) {
     closeAs(c, 'ended');
   }
 }

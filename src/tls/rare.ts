@@ -2,7 +2,7 @@
 
 import type { CloseReason } from '../api.js';
 import type { ConnectionWriter } from '../connection/stream.js';
-import type { ChunkQueue } from '../connection/chunk-queue.js';
+import type { ChunkConsumer } from '../connection/extras.js';
 import type { TlsConnection } from './tls-connection.js';
 
 export interface Rare {
@@ -17,7 +17,7 @@ export interface Rare {
   readonly waiters: ((drained: boolean) => void)[];
   writer: ConnectionWriter | undefined;
   /** An async iterator's side that is fed. */
-  consumer: ChunkQueue | undefined;
+  consumer: ChunkConsumer | undefined;
   corkDepth: number;
   /** Why it closes, where the transport would say something else. */
   reason: { code: CloseReason['code']; error: Error | undefined } | undefined;

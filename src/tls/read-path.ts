@@ -287,7 +287,7 @@ export function reportEnd(c: TlsConnection): void {
     return;
   }
   c.flags &= ~END_OWED;
-  c.rare?.consumer?.end(undefined);
+  c.rare?.consumer?.end();
   if (layer.onEnd !== undefined && (flags & CLOSING) === 0) {
     let action: Action | void;
     enter(c);

@@ -50,7 +50,7 @@ export function onTransportClose(c: TlsConnection, reason: CloseReason): Action 
     for (const resolve of rare.waiters.splice(0)) {
       resolve(false);
     }
-    rare.consumer?.end(told.error);
+    rare.consumer?.close(told);
     rare.held.length = 0;
     rare.heldBytes = 0;
     rare.stalled.length = 0;

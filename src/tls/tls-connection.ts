@@ -13,10 +13,11 @@ import type {
   WriteResult,
 } from '../api.js';
 import type { BlockPool } from '../connection/block-pool.js';
+import { ChunkQueue } from '../connection/chunk-queue.js';
+import type { ChunkConsumer, Consumable } from '../connection/extras.js';
 import { HAND_OVER, type HandsOver } from '../connection/hand-over.js';
 import { ConnectionReader, ConnectionWriter } from '../connection/stream.js';
 import type { Reader, Writer } from '../streams.js';
-import { ChunkQueue } from '../connection/chunk-queue.js';
 import { closeAs, end } from './closing.js';
 import {
   BLOCKED,
@@ -47,7 +48,7 @@ import { readerOf } from './read-path.js';
 import { SessionInfo } from './session-info.js';
 import { flush, queuedBytes, write, writeLinked, writev } from './write-path.js';
 
-export class TlsConnection implements SecureConnection, HandsOver {
+export class TlsConnection implements SecureConnection, HandsOver, Consumable {
   readonly base: Connection;
   readonly transportWrite: TransportWrite;
   /** Changes when the connection is handed over. */
@@ -302,23 +303,33 @@ export class TlsConnection implements SecureConnection, HandsOver {
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     const queue = new ChunkQueue(this, this.limits.highWaterMark, this.limits.lowWaterMark);
+    this.consume(queue);
+    return queue;
+  }
+
+  /** Internal: see connection/extras.ts. */
+  consume(consumer: ChunkConsumer): void {
     if ((this.flags & (CLOSING | GONE)) !== 0) {
-      queue.end(undefined);
-      return queue;
+      consumer.close({ code: 'closed', unsentBytes: 0 });
+      return;
     }
     const rare = rareOf(this);
     if (rare.consumer !== undefined) {
       throw new TypeError('Cannot iterate over a connection twice');
     }
-    rare.consumer = queue;
+    rare.consumer = consumer;
     const unread = this.reading?.length ?? 0;
     if (unread > 0) {
-      queue.push(this.reading!.readCopy(unread)!);
+      consumer.push(this.reading!.readCopy(unread)!);
     }
     if ((this.flags & (PEER_ENDED | END_OWED)) === PEER_ENDED) {
-      queue.end(undefined);
+      consumer.end();
     }
-    return queue;
+  }
+
+  /** Internal. */
+  holdProcess(isWanted: boolean): void {
+    (this.base as Connection & Consumable).holdProcess(isWanted);
   }
 }
 

@@ -108,6 +108,12 @@ describe('iteration', () => {
     assert.deepEqual(await iterator.next(), { done: true, value: undefined });
   });
 
+  it('throws when a deadline passes: what came is not all that was to come', async () => {
+    const { peer, connection } = await open({}, { readTimeoutMs: 20 });
+    peer.send('part of');
+    await assert.rejects(settled(readAll(connection), 'the error'), { code: 'ETIMEDOUT' });
+  });
+
   it('ends when we close or abort, and at once on a connection that is closed', async () => {
     for (const call of ['close', 'abort'] as const) {
       const { peer, connection } = await open();

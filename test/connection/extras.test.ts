@@ -33,13 +33,27 @@ it('end with the connection, and the next one of the slot has none', async () =>
   const answers: unknown[] = [];
   const extras = extrasOf(state, slot);
   extras.waiters.push((isDrained) => answers.push(isDrained));
-  extras.consumer = { push() {}, end: (error) => answers.push(error) };
+  extras.consumer = {
+    keepsHalfOpen: false,
+    push() {},
+    end() {},
+    close: ({ code }) => void answers.push(code),
+  };
   connection.setTimer(1_000_000, () => {});
   connection.abort();
   await rig.until(() => connection.slot < 0);
-  assert.deepEqual(answers, [false, undefined]);
+  assert.deepEqual(answers, [false, 'aborted']);
   assert.deepEqual([state.extras.size, state.timerCallbacks.size, state.wheel.size], [0, 0, 0]);
   const next = (await rig.connect()).connection;
   assert.equal(next.slot, slot);
   assert.equal(state.table.flags[slot] & HAS_EXTRAS, 0);
+});
+
+it('forget timers that were cleared', async () => {
+  rig = SimRig.open({});
+  const { connection } = await rig.connect();
+  for (let i = 0; i < 100; i += 1) {
+    connection.clearTimer(connection.setTimer(1_000_000, () => {}));
+  }
+  assert.equal(extrasOf(rig.reactor.state, connection.slot).timers.size, 0);
 });

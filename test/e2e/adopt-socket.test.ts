@@ -35,7 +35,7 @@ afterEach(async () => {
   assert.equal(await rig.close(), 0, 'blocks were kept');
   await awaitCondition(() => {
     const now = descriptorCounts();
-    return now['socket'] === before['socket'];
+    return now.socket === before.socket;
   }, 'the sockets to be closed');
 });
 

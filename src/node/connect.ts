@@ -1,0 +1,111 @@
+/** `net.connect` on our reactors: a stream at once, which connects by itself. */
+
+import type { Connection, DialOptions } from '../api.js';
+import { dial } from '../engine/dial.js';
+import { ConnectionDuplex, type DuplexOptions } from './connection-duplex.js';
+import { guard } from './guard.js';
+
+/** A URL as for `dial`, or what Node's clients pass to `createConnection`. */
+export type ConnectTarget =
+  | string
+  | {
+      host?: string | null | undefined;
+      port?: number | string | null | undefined;
+      /** A Unix socket; `path` counts only without a port, since HTTP has paths of its own. */
+      socketPath?: string | null | undefined;
+      path?: string | null | undefined;
+    };
+
+/** How to connect: `dial`, `reactor.dial`, `dialTls`. */
+export type StreamDialer = (url: string, options: DialOptions) => Promise<Connection>;
+
+export interface ConnectOptions
+  extends DuplexOptions,
+    Omit<DialOptions, 'handler' | 'context' | 'allowHalfOpen'> {
+  /** `dial` by default: the connection lives in the calling thread's own reactor. */
+  dialer?: StreamDialer;
+}
+
+/**
+ * Connects as `net.connect` does: returns a stream that can be written to at once, and emits `connect` and `ready`, or
+ * `error`. As `createConnection` of `http.request`, an `http.Agent` or `http2.connect`, as `socket` of `tls.connect`.
+ *
+ * @throws TypeError for a target that is none.
+ */
+export function connect(target: ConnectTarget, options: ConnectOptions = {}): ConnectionDuplex {
+  return new DialedDuplex(urlOf(target), typeof options === 'object' ? options : {});
+}
+
+function urlOf(target: ConnectTarget): string {
+  if (typeof target === 'string') {
+    return target;
+  }
+  const { host, port, path, socketPath } = target ?? {};
+  const file = socketPath ?? (port === undefined || port === null ? path : undefined);
+  if (typeof file === 'string' && file !== '') {
+    return file.startsWith('\0') ? `unix-abstract://${file.slice(1)}` : `unix://${file}`;
+  }
+  if (port === undefined || port === null) {
+    throw new TypeError('Expected a URL, { port, host } or { path } to connect to');
+  }
+  const name = host ?? 'localhost';
+  return `tcp://${name.includes(':') && !name.startsWith('[') ? `[${name}]` : name}:${port}`;
+}
+
+class DialedDuplex extends ConnectionDuplex {
+  readonly #url: string;
+  readonly #options: ConnectOptions;
+  readonly #controller = new AbortController();
+
+  constructor(url: string, options: ConnectOptions) {
+    super(options);
+    this.#url = url;
+    this.#options = options;
+    this.connecting = true;
+  }
+
+  /** Streams wait for it with everything else. */
+  override _construct(callback: (error?: Error | null) => void): void {
+    const { dialer = dial, signal, ...options } = this.#options;
+    const own = this.#controller.signal;
+    const signals = signal === undefined ? own : AbortSignal.any([signal, own]);
+    dialer(this.#url, { ...dialOptionsOf(options), signal: signals }).then(
+      (connection) => {
+        if (this.destroyed) {
+          connection.abort();
+          callback();
+          return;
+        }
+        this.attach(connection);
+        guard(() => {
+          callback();
+          this.emit('connect');
+          this.emit('ready');
+        });
+      },
+      (error: Error) => {
+        this.connecting = false;
+        // Destroyed meanwhile: that was the reason.
+        guard(() => callback(this.destroyed ? null : error));
+      },
+    );
+  }
+
+  /** Gives up the dial, too. */
+  override destroy(error?: Error): this {
+    this.#controller.abort();
+    return super.destroy(error);
+  }
+}
+
+/** Without those of the stream: options of http are passed along, too, and dial does not know them. */
+function dialOptionsOf(options: ConnectOptions): DialOptions {
+  const {
+    allowHalfOpen: _allowHalfOpen,
+    readableHighWaterMark: _readable,
+    writableHighWaterMark: _writable,
+    abortOnDestroy: _abort,
+    ...rest
+  } = options;
+  return rest;
+}

@@ -1,0 +1,52 @@
+/** Servers of Node on our connections: each is announced by their own `connection` event. */
+
+import type { EventEmitter } from 'node:events';
+
+import type { Handler } from '../api.js';
+import { type DuplexOptions, toDuplex } from './connection-duplex.js';
+
+/**
+ * A handler that gives its connections to a server of Node that does not listen itself: `http`, `https`, `http2`,
+ * `tls` or plain `net`, and what stands on one, such as Express or `ws`. With `millrace/tls` around it, an `http`
+ * server serves HTTPS.
+ *
+ * `serve` it as any handler. To close gracefully, close Node's server first (`http.Server.close` ends idle connections
+ * and tells clients of the others), then ours.
+ *
+ * @throws TypeError for what emits no events.
+ */
+export function nodeHandler(server: EventEmitter, options: DuplexOptions = {}): Handler {
+  if (typeof server?.emit !== 'function' || typeof server.listeners !== 'function') {
+    throw new TypeError(
+      `Expected a server of Node, got ${server === null ? 'null' : typeof server}`,
+    );
+  }
+  const duplexOptions = { allowHalfOpen: allowHalfOpenOf(server), ...options };
+  return {
+    onBoot(): void {
+      startConnectionChecks(server);
+    },
+    onOpen(connection): void {
+      const duplex = toDuplex(connection, duplexOptions);
+      duplex.server = server;
+      server.emit('connection', duplex);
+    },
+  };
+}
+
+/** A server's own setting, which it gives to its sockets: http.Server has true. */
+function allowHalfOpenOf(server: EventEmitter): boolean {
+  return (server as EventEmitter & { allowHalfOpen?: boolean }).allowHalfOpen === true;
+}
+
+/**
+ * An http.Server starts to look for connections beyond `headersTimeout` and `requestTimeout` when it is told that it
+ * listens. Only this listener is called: others might ask for an address, which it does not have.
+ */
+function startConnectionChecks(server: EventEmitter): void {
+  for (const listener of server.listeners('listening')) {
+    if (listener.name === 'setupConnectionsTracking') {
+      listener.call(server);
+    }
+  }
+}
