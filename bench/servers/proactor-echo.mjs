@@ -1,6 +1,6 @@
 // The echo server of gaio's benchmark on millrace's proactor. As peers/go/gaio does it: reads into the watcher's shared
-// memory, which costs an idle connection nothing, and writes from copies, since a slow write is not over when the memory
-// is used again. With an argument: a buffer of so many bytes for each connection, which saves the copy. Prints
+// memory, which costs an idle connection nothing, and writes from copies, since a slow write is not over when the
+// memory is used again. With an argument: a buffer of so many bytes for each connection, which saves the copy. Prints
 // "listening PORT". MILLRACE_DRIVER as ever.
 import { closeOnSignals, serve } from '../../dist/index.js';
 import { Watcher } from '../../dist/proactor/index.js';

@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 
-import type { Connection } from '../../src/index.js';
+import { type Connection, dial } from '../../src/index.js';
 import { type Result, Watcher } from '../../src/proactor/index.js';
 import { awaitCondition, rounds, settled } from '../support/await-condition.js';
+import { noise, noiseHash, sha256 } from '../support/noise.js';
 import { summary, WatcherRig } from '../support/watcher-rig.js';
 
 let rig: WatcherRig;
@@ -147,6 +148,26 @@ describe('a watcher', () => {
     assert.throws(() => other.read(iterated), { name: 'TypeError', message: /iterated over/ });
     await iterator.return?.();
     await other.close();
+  });
+
+  it('works on both ends of connections, in both directions at once', async () => {
+    const { watcher } = rig;
+    const total = 3_000_000;
+    const ends: Connection[] = [];
+    for (let i = 0; i < 4; i += 1) {
+      ends.push(await dial(rig.url), await rig.accepted());
+    }
+    const buffers = ends.map((connection, i) => {
+      const buffer = Buffer.alloc(total);
+      watcher.readFull(connection, buffer, { context: i });
+      watcher.write(connection, noise(i, total), { context: i });
+      return buffer;
+    });
+    const outcomes = await rig.take(ends.length * 2);
+    assert.ok(outcomes.every(({ result }) => result.error === undefined && result.size === total));
+    for (const [i, buffer] of buffers.entries()) {
+      assert.equal(sha256(buffer), noiseHash(i ^ 1, total));
+    }
   });
 
   it('knows its connections by the reactor’s own objects, too', async () => {

@@ -62,6 +62,11 @@ export class WatcherRig {
   async pair(options: RawOptions = {}): Promise<Pair> {
     const peer = await RawClient.connect(this.url, options);
     this.#peers.push(peer);
+    return { connection: await this.accepted(), peer };
+  }
+
+  /** The next connection that the server got. */
+  async accepted(): Promise<Connection> {
     const { connections } = this.#arrivals;
     if (connections.length === 0) {
       const arrival = new Promise<void>((resolve) => {
@@ -69,7 +74,7 @@ export class WatcherRig {
       });
       await settled(arrival, 'the connection at the server');
     }
-    return { connection: connections.shift()!, peer };
+    return connections.shift()!;
   }
 
   async pairs(count: number): Promise<Pair[]> {
