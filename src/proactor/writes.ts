@@ -83,7 +83,6 @@ function awaitReceipt(channel: Channel): void {
       channel.isReceiptPending = false;
       if (isHandedOver) {
         onDrained(channel);
-        advanceWrites(channel);
       }
     });
   }
@@ -91,11 +90,14 @@ function awaitReceipt(channel: Channel): void {
 
 /** The connection has drained; it may have got something since then. */
 export function onDrained(channel: Channel): void {
-  if (channel.connection !== undefined && channel.connection.queuedBytes === 0) {
-    channel.isRefused = false;
-    completeSent(channel);
-    advanceWrites(channel);
+  if (channel.connection === undefined) {
+    return;
   }
+  channel.isRefused = false;
+  if (channel.connection.queuedBytes === 0) {
+    completeSent(channel);
+  }
+  advanceWrites(channel);
 }
 
 /** Everything that was handed over is with the kernel. */

@@ -55,6 +55,35 @@ it('reads and writes plaintext, in order, and ends', async () => {
   await rig.server.close({ deadlineMs: 0 });
 });
 
+it('goes on when the connection has refused a write', async () => {
+  const options = { writeQueueMax: 20_000, highWaterMark: 20_000, lowWaterMark: 10_000 };
+  const { rig, peer, connection } = await pair({}, options);
+  const watcher = new Watcher();
+  peer.socket.pause();
+  const large = numbered(2 * 1_048_576);
+  for (let i = 0; i < 4; i += 1) {
+    watcher.write(connection, large, { context: i });
+  }
+  await awaitCondition(() => connection.queuedBytes > 0, 'the kernel is full');
+  let length = 0;
+  peer.socket.on('data', (bytes: Buffer) => {
+    length += bytes.length;
+  });
+  peer.socket.resume();
+  const contexts: unknown[] = [];
+  while (contexts.length < 4) {
+    for (const result of (await settled(watcher.waitIo(), 'the writes'))!) {
+      assert.equal(result.error, undefined);
+      contexts.push(result.context);
+    }
+  }
+  assert.deepEqual(contexts, [0, 1, 2, 3]);
+  await awaitCondition(() => length === 4 * large.length, 'all bytes');
+  watcher.free(connection);
+  await watcher.close();
+  await rig.server.close({ deadlineMs: 0 });
+});
+
 it('takes no connection twice', async () => {
   const { rig, connection } = await pair();
   const watcher = new Watcher();

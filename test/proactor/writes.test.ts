@@ -116,6 +116,29 @@ describe('write', () => {
   });
 });
 
+describe('a small write queue', () => {
+  it('refuses, and all goes on when it has drained', async () => {
+    const small = await WatcherRig.open({}, { writeQueueMax: 5_000, writeTimeoutMs: 0 });
+    const { connection, peer } = await small.pair({ receiveBufferBytes: 16_384 });
+    for (let i = 0; i < 40; i += 1) {
+      small.watcher.write(connection, noise(i, 200_000), { context: i });
+    }
+    await awaitCondition(() => connection.queuedBytes > 0, 'the kernel is full');
+    const reading = peer.read(40 * 200_000);
+    const outcomes = await small.take(40);
+    assert.deepEqual(
+      outcomes.map(({ result }) => [result.context, result.error]),
+      outcomes.map((_, i) => [i, undefined]),
+    );
+    const received = await reading;
+    for (let i = 0; i < 40; i += 1) {
+      const piece = received.subarray(i * 200_000, (i + 1) * 200_000);
+      assert.equal(sha256(piece), noiseHash(i, 200_000));
+    }
+    await small.close();
+  });
+});
+
 describe('a write that ends early', () => {
   it('by its deadline has `size` bytes in the stream: the rest can follow', async () => {
     const { connection, peer } = pair;
