@@ -49,7 +49,7 @@ export const RULES = {
     { of: 'src/proactor/index.ts', may: ['src/proactor/'], isReExport: true },
     {
       of: 'src/proactor/',
-      may: ['src/proactor/', 'src/connection/', 'src/engine/', ...FACE],
+      may: ['src/proactor/', 'src/base/', 'src/connection/', 'src/engine/', ...FACE],
     },
     { of: 'src/node/index.ts', may: ['src/node/'], isReExport: true },
     {

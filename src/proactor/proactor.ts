@@ -4,6 +4,7 @@
  */
 
 import type { CloseReason, Connection, Handler } from '../api.js';
+import type { Alarm, Kernel } from '../base/kernel.js';
 import { endView, HandOver, wasEndReported } from '../connection/hand-over.js';
 import type { OperationError, Submission, Watchable, WatcherStats } from './api.js';
 import { Adoption, isSocket } from './adoption.js';
@@ -16,6 +17,9 @@ import { advanceReads, onBytes, onPeerEnd, pauseUnasked } from './reads.js';
 import { Results } from './results.js';
 import { SharedMemory } from './shared-memory.js';
 import { addWrite, advanceWrites, onDrained } from './writes.js';
+
+/** Nobody has read from a connection for this long, at most twice as long: it is paused. */
+const IDLE_MS = 2;
 
 /** A connection's end is the user's business here: `free`, and deadlines. */
 const CONNECTION_OPTIONS = {
@@ -30,8 +34,7 @@ export interface ProactorOptions {
   readonly sharedBytes: number;
   readonly resultsMax: number;
   readonly operationsMax: number;
-  /** Calls back in another turn of the loop. */
-  readonly defer: (callback: () => void) => void;
+  readonly kernel: Pick<Kernel, 'defer' | 'alarm'>;
 }
 
 export class Proactor {
@@ -46,10 +49,10 @@ export class Proactor {
   readonly #registry = new FinalizationRegistry<Channel>((channel) => this.#onLeak(channel));
   /** Channels with bytes and a read for them, but no room for results. */
   #stalled: Channel[] = [];
-  /** Channels that nobody reads from: since now, and since a turn ago. */
+  /** Channels that nobody reads from: since the last alarm, and since before it. */
   #idle: Channel[] = [];
   #idleBefore: Channel[] = [];
-  readonly #onIdleTurn = () => this.#pauseIdle();
+  readonly #idleAlarm: Alarm;
   #isClosing = false;
   #closeWaiters: (() => void)[] = [];
   #operations = 0;
@@ -65,16 +68,24 @@ export class Proactor {
     this.results = new Results({
       resultsMax: options.resultsMax,
       memory: this.memory,
-      defer: options.defer,
+      defer: (callback) => options.kernel.defer(callback),
       onRoom: () => this.#unstall(),
     });
     const handler: Handler = {
       onOpen: (connection) => this.#onArrival(connection),
-      onData: (connection, bytes) => onBytes(this.#find(connection), bytes),
+      onData: (connection, bytes) => {
+        this.results.noteTurn();
+        onBytes(this.#find(connection), bytes);
+      },
       onEnd: (connection) => onPeerEnd(this.#find(connection)),
-      onDrain: (connection) => onDrained(this.#find(connection)),
+      onDrain: (connection) => {
+        this.results.noteTurn();
+        onDrained(this.#find(connection));
+      },
       onClose: (connection, reason) => this.#onClose(this.#find(connection), reason),
     };
+    this.#idleAlarm = options.kernel.alarm(() => this.#pauseIdle());
+    this.#idleAlarm.unref();
     this.#handOver = new HandOver(handler, CONNECTION_OPTIONS);
     this.#adoption = new Adoption(handler, CONNECTION_OPTIONS);
   }
@@ -172,7 +183,7 @@ export class Proactor {
     }
     channel.isIdleListed = true;
     if (this.#idle.length === 0 && this.#idleBefore.length === 0) {
-      this.#options.defer(this.#onIdleTurn);
+      this.#idleAlarm.set(IDLE_MS);
     }
     this.#idle.push(channel);
   }
@@ -309,7 +320,7 @@ export class Proactor {
       pauseUnasked(channel);
     }
     if (this.#idleBefore.length > 0) {
-      this.#options.defer(this.#onIdleTurn);
+      this.#idleAlarm.set(IDLE_MS);
     }
   }
 

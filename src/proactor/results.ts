@@ -2,8 +2,8 @@
  * Results on their way to the one who asks for them, in batches. Whatever completes until the batch is handed over is
  * part of it: that is at the end of the turn, or of the user's own code when a call of his completes at once.
  *
- * Who asks again and again for results that completed at once would never let the loop go on: after some batches in a
- * row one waits for the loop.
+ * Who asks again and again for results that completed at once would never let the loop go on: after some batches
+ * without a turn one waits for the loop.
  */
 
 import { MillraceError } from '../errors.js';
@@ -31,7 +31,8 @@ export class Results {
   #results: Operation[] = [];
   #waiter: ((batch: Batch) => void) | undefined;
   #isDelivering = false;
-  #atOnce = 0;
+  /** Batches since a connection had something to report. */
+  #sinceTurn = 0;
   #isTurnAwaited = false;
   #isClosed = false;
   batches = 0;
@@ -44,7 +45,7 @@ export class Results {
     };
     this.#onTurn = () => {
       this.#isTurnAwaited = false;
-      this.#atOnce = 0;
+      this.#sinceTurn = 0;
       this.#resolve();
     };
   }
@@ -60,10 +61,20 @@ export class Results {
 
   push(operation: Operation): void {
     this.#results.push(operation);
-    if (this.#waiter !== undefined && !this.#isDelivering) {
+    if (this.#waiter === undefined || this.#isDelivering) {
+      return;
+    }
+    if (this.#sinceTurn < AT_ONCE_MAX) {
       this.#isDelivering = true;
       queueMicrotask(this.#deliver);
+    } else {
+      this.#awaitTurn();
     }
+  }
+
+  /** The loop goes on. */
+  noteTurn(): void {
+    this.#sinceTurn = 0;
   }
 
   /** The next batch, of at least one; undefined once all is closed and taken. */
@@ -72,8 +83,13 @@ export class Results {
       const message = 'Cannot wait for results twice at a time: a watcher has one consumer';
       return Promise.reject(new MillraceError('ERR_WAITING', message));
     }
-    if (this.#results.length > 0 ? this.#mayTakeAtOnce() : this.#isClosed) {
-      return Promise.resolve(this.#take());
+    if (this.#results.length > 0) {
+      if (this.#sinceTurn < AT_ONCE_MAX) {
+        return Promise.resolve(this.#take());
+      }
+      this.#awaitTurn();
+    } else if (this.#isClosed) {
+      return Promise.resolve(undefined);
     }
     return new Promise((resolve) => {
       this.#waiter = resolve;
@@ -84,12 +100,6 @@ export class Results {
   close(): void {
     this.#isClosed = true;
     this.#resolve();
-  }
-
-  #mayTakeAtOnce(): boolean {
-    this.#awaitTurn();
-    this.#atOnce += 1;
-    return this.#atOnce <= AT_ONCE_MAX;
   }
 
   #awaitTurn(): void {
@@ -114,6 +124,7 @@ export class Results {
     }
     this.#results = [];
     this.batches += 1;
+    this.#sinceTurn += 1;
     this.#options.memory.turn();
     this.#options.onRoom();
     return batch;

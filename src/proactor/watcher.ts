@@ -36,12 +36,11 @@ export class Watcher<Peer extends Watchable = Connection> implements AsyncDispos
   readonly #proactor: Proactor;
 
   constructor(options: WatcherOptions = {}) {
-    const kernel = threadKernel();
     this.#proactor = new Proactor({
       sharedBytes: countOf(options, 'sharedBytes', 1_048_576, SHARED_BYTES_MIN),
       resultsMax: countOf(options, 'resultsMax', 16_384, 1),
       operationsMax: countOf(options, 'operationsMax', 262_144, 1),
-      defer: (callback) => kernel.defer(callback),
+      kernel: threadKernel(),
     });
     abandoned.register(this, this.#proactor);
   }
