@@ -9,11 +9,28 @@ import type { ConnectionOptions, Handler, Reactor } from '../api.js';
 import { drainAlways } from '../connection/hand-over.js';
 import { adopt } from '../engine/adopt.js';
 import { sharedReactor } from '../engine/shared-reactor.js';
+import { MillraceError } from '../errors.js';
 import type { OperationError } from './api.js';
 import type { Channel } from './channel.js';
 
+/** Throws TypeError for a socket that cannot be adopted, whatever happens. */
 export function isSocket(value: unknown): value is Socket {
-  return value instanceof Socket;
+  if (!(value instanceof Socket)) {
+    return false;
+  }
+  if ((value as Socket & { encrypted?: boolean }).encrypted === true) {
+    throw new TypeError(
+      'Cannot take over a tls.TLSSocket, whose keys Node has: expected a connection of millrace/tls, or of fromDuplex',
+    );
+  }
+  return true;
+}
+
+/** What operations end with. Those of the system, and of the library, have a code. */
+function withCode(error: Error & { code?: string }): OperationError {
+  return error.code === undefined
+    ? new MillraceError('ERR_CLOSED', error.message, { cause: error })
+    : (error as OperationError);
 }
 
 export class Adoption {
@@ -41,7 +58,7 @@ export class Adoption {
   start(socket: Socket, channel: Channel, onFailure: (error: OperationError) => void): void {
     adopt(socket, { ...this.#options, handler: this.#handler, context: channel }).then(
       undefined,
-      onFailure,
+      (error) => onFailure(withCode(error)),
     );
   }
 }

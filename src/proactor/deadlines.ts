@@ -42,6 +42,8 @@ function expire(channel: Channel): void {
   if (nearest(channel.writes.head) <= now) {
     due.push(...extractWrites(channel, isDue));
   }
+  // Of several that a busy loop finds at once the nearest was first.
+  due.sort((one, other) => one.deadline - other.deadline);
   for (const operation of due) {
     proactor.deadlines += 1;
     proactor.complete(channel, operation, DEADLINE);

@@ -1,6 +1,6 @@
 /**
- * The read side of a channel. Bytes come only while a read waits: the connection is paused otherwise, a moment after the
- * last read was answered, since the next one most often comes in time and pausing costs system calls. What comes
+ * The read side of a channel. Bytes come only while a read waits: otherwise the connection is paused, a moment after
+ * the last read was answered, since the next one most often comes in time and pausing costs system calls. What comes
  * meanwhile, or with more than was asked for, is held; when that is more than a little, the connection is paused at
  * once, so that it is at most what the driver receives at once.
  */

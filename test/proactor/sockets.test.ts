@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
+import { TLSSocket } from 'node:tls';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 
@@ -180,6 +181,16 @@ describe('a socket of Node’s', () => {
       watcher.read(socket, undefined, { context: 1 });
       assert.deepEqual(await take(1), ['read 1 0  ERR_CLOSED']);
     }
+  });
+
+  it('that has an encoding, or its keys in Node, is refused', async () => {
+    const encoded = dialled().setEncoding('utf8');
+    watcher.read(encoded, undefined, { context: 1 });
+    assert.deepEqual(await take(1), ['read 1 0  ERR_CLOSED']);
+    const encrypted = new TLSSocket(new Socket());
+    assert.throws(() => watcher.read(encrypted), { name: 'TypeError', message: /TLSSocket/ });
+    encoded.destroy();
+    encrypted.destroy();
   });
 
   it('may be freed before it is connected, or never used', async () => {
