@@ -6,13 +6,16 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildGo, GO_PEERS, type GoPeer, goPath } from './build-go.js';
 import { nativePath } from './build-native.js';
-import { PEERS_DIRECTORY, ROOT_DIRECTORY } from './paths.js';
+import { PEERS_DIRECTORY, ROOT_DIRECTORY, SERVERS_DIRECTORY } from './paths.js';
 import type { ServerCommand } from './server-process.js';
 
 /** Measured unless --peers says otherwise. */
 export const DEFAULT_PEERS = ['c', 'net', 'cluster'] as const;
 
-export const PEERS = [...DEFAULT_PEERS, ...GO_PEERS] as const;
+/** millrace's proactor, to be compared with gaio. */
+const PROACTOR = 'proactor';
+
+export const PEERS = [...DEFAULT_PEERS, PROACTOR, ...GO_PEERS] as const;
 
 export type Peer = (typeof PEERS)[number];
 
@@ -66,6 +69,15 @@ function peerCommand(peer: Peer, isStream: boolean): ServerCommand {
       return {
         name: peer,
         argv: [process.execPath, join(PEERS_DIRECTORY, 'node-cluster.mjs'), '0', '2'],
+      };
+    case PROACTOR:
+      // As with Go's net: a buffer for each connection where there are few, and blocks are large.
+      return {
+        name: peer,
+        argv: [
+          ...[process.execPath, join(SERVERS_DIRECTORY, 'proactor-echo.mjs')],
+          ...(isStream ? ['65536'] : []),
+        ],
       };
     case 'go-net':
       // A buffer for each connection: as large as the blocks are, and small where there are many.

@@ -56,6 +56,11 @@ export const RULES = {
       of: 'src/websocket/',
       may: ['src/websocket/', 'src/base/', 'src/engine/thread-kernel.ts', ...FACE],
     },
+    { of: 'src/proactor/index.ts', may: ['src/proactor/'], isReExport: true },
+    {
+      of: 'src/proactor/',
+      may: ['src/proactor/', 'src/base/', 'src/connection/', 'src/engine/', ...FACE],
+    },
     { of: 'src/node/index.ts', may: ['src/node/'], isReExport: true },
     {
       of: 'src/node/',
@@ -206,6 +211,11 @@ export const RULES = {
     'src/metrics/server-metrics.ts': 'test/metrics/prometheus.test.ts',
     'src/work/line.ts': 'test/work/work-queue.test.ts',
     'src/work/options.ts': 'test/work/work-queue.test.ts',
+    'src/tls/hand-over.ts': 'test/proactor/tls.test.ts',
+    'src/proactor/adoption.ts': 'test/proactor/sockets.test.ts',
+    'src/proactor/channel.ts': 'test/proactor/reads.test.ts',
+    'src/proactor/proactor.ts': 'test/proactor/watcher.test.ts',
+    'src/proactor/results.ts': 'test/proactor/watcher.test.ts',
     'src/connection/turns.ts': 'test/connection/reactor.test.ts',
     'src/connection/write-path.ts': 'test/connection/connection-writes.test.ts',
     'src/engine/acceptor.ts': 'test/e2e/engine.test.ts',

@@ -26,7 +26,8 @@ export class SocketConnection implements Connection, Consumable {
   /** Index into the reactor's tables; its complement once closed. */
   slot: number;
   readonly generation: number;
-  readonly profile: Profile;
+  /** Changes when the connection is handed over: see hand-over.ts. */
+  profile: Profile;
   context: unknown = undefined;
 
   constructor(owner: ReactorState, slot: number, profile: Profile) {

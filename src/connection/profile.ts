@@ -45,6 +45,8 @@ export class Profile {
   readonly lingerTimeoutMs: number;
   readonly highWaterMark: number;
   readonly lowWaterMark: number;
+  /** Internal: with more than this queued `onDrain` is owed. The high-water mark, unless each byte matters. */
+  drainAbove: number;
   readonly writeQueueMax: number;
   readonly whenFull: number;
   readonly readQueueMax: number;
@@ -71,6 +73,7 @@ export class Profile {
     this.writeQueueMax = count(options, 'writeQueueMax', 1_048_576);
     this.highWaterMark = count(options, 'highWaterMark', Math.min(65_536, this.writeQueueMax));
     this.lowWaterMark = count(options, 'lowWaterMark', Math.min(16_384, this.highWaterMark));
+    this.drainAbove = this.highWaterMark;
     this.readQueueMax = count(options, 'readQueueMax', 1_048_576);
     this.whenFull = WHEN_FULL.get(options.whenFull ?? 'refuse') ?? -1;
     if (this.whenFull < 0) {

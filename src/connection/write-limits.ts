@@ -102,7 +102,7 @@ function refuseFull(state: ReactorState, { slot, profile }: SocketConnection): W
 /** Above the high-water mark onDrain is owed, and a source that can wait is held. */
 export function limitQueued(state: ReactorState, connection: SocketConnection): void {
   const { slot, profile } = connection;
-  if (queuedBytes(state, slot) > profile.highWaterMark) {
+  if (queuedBytes(state, slot) > profile.drainAbove) {
     state.table.flags[slot] |= BLOCKED;
     if (profile.whenFull === WHEN_FULL_PAUSE_SOURCE) {
       holdSource(state, connection);

@@ -36,25 +36,17 @@ export class Layer {
   readonly onClose: Hook<[Connection, CloseReason]>;
   readonly onServerClose: Hook<[Connection]>;
   readonly onHandshakeError: ((error: TlsError, connection: Connection) => void) | undefined;
-  readonly stats: TlsStats = {
-    handshakesStarted: 0,
-    handshakesDone: 0,
-    handshakesResumed: 0,
-    handshakesFailed: 0,
-    handshakesTimedOut: 0,
-    handshakesDeferred: 0,
-    protocolErrors: 0,
-    truncated: 0,
-    connections: 0,
-  };
+  readonly stats: TlsStats;
   /** A hook returned `shutdown`: to be returned to the transport. */
   #isShutdownWanted = false;
 
   constructor(
     inner: Handler,
     onHandshakeError?: ((error: TlsError, connection: Connection) => void) | undefined,
+    stats: TlsStats = noStats(),
   ) {
     this.inner = inner;
+    this.stats = stats;
     this.onOpen = inner.onOpen;
     this.onData = inner.onData;
     this.onReadable = inner.onReadable;
@@ -92,4 +84,18 @@ export class Layer {
       });
     }
   }
+}
+
+function noStats(): TlsStats {
+  return {
+    handshakesStarted: 0,
+    handshakesDone: 0,
+    handshakesResumed: 0,
+    handshakesFailed: 0,
+    handshakesTimedOut: 0,
+    handshakesDeferred: 0,
+    protocolErrors: 0,
+    truncated: 0,
+    connections: 0,
+  };
 }

@@ -4,11 +4,19 @@
  * its buffers are the pipe's, and what is rare is in `rare`.
  */
 
-import type { Connection, ConnectionState, Reactor, SocketOptions, WriteResult } from '../api.js';
+import type {
+  Connection,
+  ConnectionState,
+  Handler,
+  Reactor,
+  SocketOptions,
+  WriteResult,
+} from '../api.js';
 import type { BlockPool } from '../connection/block-pool.js';
 import { ChunkQueue } from '../connection/chunk-queue.js';
 import type { ChunkConsumer, Consumable } from '../connection/extras.js';
 import { filePart } from '../connection/file-part.js';
+import { HAND_OVER, type HandsOver } from '../connection/hand-over.js';
 import { ConnectionReader, ConnectionWriter } from '../connection/stream.js';
 import type { Reader, Writer } from '../streams.js';
 import { closeAs, end } from './closing.js';
@@ -31,6 +39,7 @@ import {
 } from './connection-flags.js';
 import { divertWrites, type TransportWrite } from './divert-writes.js';
 import { queuedFileBytes, sendFile } from './file-pump.js';
+import { handOver } from './hand-over.js';
 import type { Handshake } from './handshake.js';
 import type { Layer } from './layer.js';
 import { depthOf, type Limits, limitsOf, poolOf } from './limits.js';
@@ -44,10 +53,11 @@ import { flush, queuedBytes, tell, write, writeLinked, writev } from './write-pa
 
 const NO_BYTES = new Uint8Array(0);
 
-export class TlsConnection implements SecureConnection, Consumable {
+export class TlsConnection implements SecureConnection, HandsOver, Consumable {
   readonly base: Connection;
   readonly transportWrite: TransportWrite;
-  readonly layer: Layer;
+  /** Changes when the connection is handed over. */
+  layer: Layer;
   readonly pipe: Pipe;
   readonly limits: Limits;
   /** OpenSSL's object; 0 before the handshake and after the end. */
@@ -312,6 +322,10 @@ export class TlsConnection implements SecureConnection, Consumable {
 
   getOption<Name extends keyof SocketOptions>(name: Name): SocketOptions[Name] | undefined {
     return this.base.getOption(name);
+  }
+
+  [HAND_OVER](handler: Handler): TlsConnection | undefined {
+    return handOver(this, handler);
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
