@@ -6,7 +6,7 @@ import { answerMemory } from './memory.mjs';
 const BODY = 'Hello, World!';
 const HEAD = { 'Content-Type': 'text/plain', 'Content-Length': BODY.length };
 
-const server = createServer({ noDelay: true, keepAliveTimeout: 60_000 }, (request, response) => {
+const server = createServer({ noDelay: true, keepAliveTimeout: 600_000 }, (request, response) => {
   if (request.url === '/plaintext') response.writeHead(200, HEAD).end(BODY);
   else response.writeHead(404).end();
 });

@@ -17,7 +17,9 @@ function load() {
 }
 
 const uws = load();
-const options = { maxPayloadLength: 1_048_576, maxBackpressure: 1_048_576, idleTimeout: 120 };
+// Clients that wait for their slice are silent.
+const quiet = { idleTimeout: 0, sendPingsAutomatically: false };
+const options = { maxPayloadLength: 1_048_576, maxBackpressure: 1_048_576, ...quiet };
 const app = uws.App();
 app
   .get('/plaintext', (response) => {

@@ -12,7 +12,8 @@ const server = await serve({
   listen: 'tcp://127.0.0.1:0',
   backlog: 4096,
   allowHalfOpen: true,
-  handler: httpHandler({ onRequest: router.onRequest }),
+  // Clients that wait for their slice are silent for longer than the default allows.
+  handler: httpHandler({ onRequest: router.onRequest, idleTimeoutMs: 600_000 }),
 });
 closeOnSignals(server);
 answerMemory();

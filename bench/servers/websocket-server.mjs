@@ -1,5 +1,6 @@
 // The WebSocket server of millrace under measurement: `node websocket-server.mjs`; prints "listening PORT". On /echo it
-// echoes, on /hub it publishes each message to all that are there. MILLRACE_DRIVER as ever.
+// echoes, on /hub it publishes each message to all that are there. MILLRACE_DRIVER as ever. No pings: clients that wait
+// for their slice are silent, and no peer sends any either.
 import { closeOnSignals, serve } from '../../dist/index.js';
 import { WebSocketHub, webSocketServer } from '../../dist/websocket/index.js';
 import { answerMemory } from '../peers/memory.mjs';
@@ -10,6 +11,7 @@ const server = await serve({
   backlog: 4096,
   handler: webSocketServer({
     hub,
+    pingIntervalMs: 0,
     onUpgrade: ({ path }) => ({ context: path === '/hub' }),
     onOpen(socket) {
       if (socket.context) hub.subscribe(socket, 'all');
