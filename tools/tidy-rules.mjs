@@ -74,6 +74,7 @@ export const RULES = {
   ratchet: {},
 
   coveredBy: {
+    'src/base/linux-datagrams.ts': 'test/sim/sim-vs-linux.test.ts',
     'src/base/linux-process.ts': 'test/base/linux-kernel.test.ts',
     'src/base/linux-ring.ts': 'test/contract/uring-linux.test.ts',
     'src/base/linux.ts': 'test/base/layout.test.ts',

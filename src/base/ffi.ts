@@ -26,6 +26,8 @@ const PROTOTYPES = {
   sendBytes: 'int send(int, void*, uint32_t, int)',
   send: 'int send(int, uintptr_t, uint32_t, int)',
   sendmsg: 'int sendmsg(int, uintptr_t, int)',
+  recvmmsg: 'int recvmmsg(int, uintptr_t, uint32_t, int, uintptr_t)',
+  sendmmsg: 'int sendmmsg(int, uintptr_t, uint32_t, int)',
   shutdown: 'int shutdown(int, int)',
   close: 'int close(int)',
   setsockopt: 'int setsockopt(int, int, int, void*, uint32_t)',

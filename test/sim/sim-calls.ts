@@ -19,7 +19,7 @@ import {
   ESOCKTNOSUPPORT,
   ETIMEDOUT,
 } from '../../src/base/errno.js';
-import { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM } from '../../src/base/linux.js';
+import { AF_INET, AF_INET6, AF_UNIX, SOCK_DGRAM, SOCK_STREAM } from '../../src/base/linux.js';
 import type { SimMemory } from './sim-memory.js';
 import { SEND_SHUT, type SimSocket } from './sim-socket.js';
 import { TcpSocket } from './sim-tcp.js';
@@ -37,9 +37,9 @@ export function roomForDescriptor(world: SimWorld): number {
 /** A fresh socket that no descriptor names yet, or -errno. */
 export function createSocket(world: SimWorld, domain: number, type: number): SimSocket | number {
   if (domain !== AF_INET && domain !== AF_INET6 && domain !== AF_UNIX) return -EAFNOSUPPORT;
-  if (type !== SOCK_STREAM) return -ESOCKTNOSUPPORT;
+  if (type !== SOCK_STREAM && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT;
   if (world.faults.hit('socketNoMemory')) return -memoryError(world);
-  const socket = world.network.socket(domain);
+  const socket = world.network.socket(domain, type);
   socket.isConfined = true;
   return socket;
 }
