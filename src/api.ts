@@ -3,6 +3,7 @@
  * interfaces. Every call on a closed connection has a defined result; none throws, except for a wrong argument.
  */
 
+import type { DatagramHooks, DatagramOptions } from './datagrams.js';
 import type { Reader, Writer } from './streams.js';
 
 /** What a hook may return. Nothing returned means `none`. */
@@ -170,7 +171,7 @@ export interface ListenerOptions {
 }
 
 /** Hooks of a handler. All run on the reactor's thread; a hook that throws costs its own connection only. */
-export interface Handler<Context = unknown> {
+export interface Handler<Context = unknown> extends DatagramHooks {
   /** Before the first connection. May be asynchronous: the reactor starts when it resolves. */
   onBoot?(reactor: Reactor): void | Promise<void>;
   /** After the last connection closed. */
@@ -283,7 +284,10 @@ export type Balance =
   | 'power-of-two';
 
 export interface ServeOptions extends ConnectionOptions, ListenerOptions {
-  /** URLs to listen on: tcp://, tcp4://, tcp6://, unix://path, unix-abstract://name, fd://number, systemd://[name]. */
+  /**
+   * URLs to listen on: tcp://, tcp4://, tcp6://, unix://path, unix-abstract://name, fd://number, systemd://[name]; for
+   * datagrams udp://, udp4://, udp6://, unixgram://path, and seqpacket://path.
+   */
   listen: string | readonly string[];
   /** An object runs in the calling thread (one reactor); a module that exports one runs in `reactors` threads. */
   handler: Handler | URL | string;
@@ -297,6 +301,8 @@ export interface ServeOptions extends ConnectionOptions, ListenerOptions {
    * reactor. false.
    */
   direct?: boolean;
+  /** For the sockets of datagrams. Each reactor has one of each UDP address (SO_REUSEPORT), the first those of Unix. */
+  datagram?: DatagramOptions;
   balance?: Balance;
   /** The most connections of one reactor. The descriptor limit by default. */
   connectionsMax?: number;

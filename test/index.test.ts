@@ -36,6 +36,7 @@ it('exports these functions and classes, and nothing else', () => {
     'MillraceError: function',
     'SystemError: function',
     'closeOnSignals: function',
+    'datagram: function',
     'dial: function',
     'remote: function',
     'serve: function',

@@ -164,7 +164,7 @@ describe('npm pack', () => {
 });
 
 describe('a program elsewhere', () => {
-  const NAMES = 'MillraceError SystemError closeOnSignals dial remote serve';
+  const NAMES = 'MillraceError SystemError closeOnSignals datagram dial remote serve';
 
   it('imports the package by its name', () => {
     const code = "import * as all from 'millrace'; console.log(Object.keys(all).sort().join(' '));";

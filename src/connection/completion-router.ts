@@ -97,12 +97,19 @@ export class CompletionRouter implements Completions {
     this.state.queues.get(slot)!.gather(vector);
   }
 
+  ready(slot: number, events: number): void {
+    this.state.datagrams?.ready(slot, events);
+  }
+
   woken(): void {}
 
   closed(slot: number): void {
     const { state } = this;
     const connection = state.connections[slot];
     if (connection === undefined) {
+      if (state.datagrams?.closed(slot) === true) {
+        return;
+      }
       this.listeners.delete(slot);
       state.table.release(slot);
       return;
@@ -135,7 +142,11 @@ export class CompletionRouter implements Completions {
   onTimer(payload: number, id: number): void {
     this.#stats.add(Counter.timersFired, 1);
     if (payload !== USER_TIMER) {
-      this.#onDeadline(payload);
+      if (payload < USER_TIMER) {
+        this.state.datagrams?.onTimer(payload);
+      } else {
+        this.#onDeadline(payload);
+      }
       return;
     }
     const callback = this.state.timerCallbacks.get(id);

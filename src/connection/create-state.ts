@@ -53,6 +53,7 @@ export function createState(
     sendingList: [],
     sendingSince: 0,
     connectionCount: 0,
+    datagrams: undefined,
     queuedBytes: 0,
     now,
     inTurn: false,

@@ -52,7 +52,9 @@ export class KeepAlive {
   }
 
   #apply(): void {
-    const isHeld = this.#isHeldByConnections && this.#state.connectionCount > 0;
+    const { connectionCount, datagrams } = this.#state;
+    const isHeld =
+      this.#isHeldByConnections && (connectionCount > 0 || datagrams?.isEmpty === false);
     if (this.#isReferenced || this.#holds > 0 || isHeld) {
       this.#loop.ref();
     } else {

@@ -23,7 +23,7 @@ import { Listener, type Receiver, Reserve } from './listener.js';
 import { checkHandler, type Profile } from './profile.js';
 import type { ReactorOptions } from './reactor-options.js';
 import type { ReactorState } from './reactor-state.js';
-import { Counter, Hook, type ReactorStats } from './stats.js';
+import { Counter, type ReactorStats } from './stats.js';
 import { Ticker } from './ticker.js';
 import { Turns } from './turns.js';
 import { clearUserTimer, setUserTimer } from './user-timers.js';
@@ -214,6 +214,10 @@ export class Reactor implements ReactorFace {
     }
   }
 
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
   /** Takes a connected descriptor that another thread accepted; false if there is no room: it is the caller's. */
   takeDescriptor(fd: number, profile: Profile, family: number): boolean {
     return this.#hasRoom() && this.adopt(fd, profile, family);
@@ -221,22 +225,6 @@ export class Reactor implements ReactorFace {
 
   #hasRoom(): boolean {
     return !this.#isDraining && this.state.connectionCount < this.#options.connectionsMax;
-  }
-
-  /** A message from another thread, for onMessage. */
-  receiveMessage(bytes: Buffer, from: number): void {
-    const { handler } = this.#options;
-    if (handler.onMessage === undefined) {
-      return;
-    }
-    this.stats.enterHook(Hook.onMessage, -1);
-    try {
-      handler.onMessage(this, bytes, from);
-    } catch (error) {
-      this.stats.add(Counter.handlerErrors, 1);
-      this.#warnings.warn(error);
-    }
-    this.stats.leaveHook();
   }
 
   /** Takes a descriptor that a listener of this reactor accepted. */
@@ -328,6 +316,7 @@ export class Reactor implements ReactorFace {
     for (const race of this.races) {
       race.fail(new MillraceError('ERR_CLOSED', 'The reactor is being closed'));
     }
+    this.state.datagrams?.closeAll();
     for (const connection of this.#live()) {
       close(this.state, connection, 'shutdown');
     }
@@ -350,9 +339,14 @@ export class Reactor implements ReactorFace {
     }
   }
 
-  /** Resolves when no connection is left. */
+  get #isEmpty(): boolean {
+    const { connectionCount, datagrams } = this.state;
+    return connectionCount === 0 && this.#router.dials.size === 0 && datagrams?.isEmpty !== false;
+  }
+
+  /** Resolves when no connection, and no datagram socket, is left. */
   whenEmpty(): Promise<void> {
-    if (this.state.connectionCount === 0 && this.#router.dials.size === 0) {
+    if (this.#isEmpty) {
       return Promise.resolve();
     }
     return new Promise((resolve) => {
@@ -373,6 +367,7 @@ export class Reactor implements ReactorFace {
     this.#loop.close();
     this.#driver.destroy();
     this.#reserve.giveUp();
+    this.state.datagrams?.destroy();
     for (const queue of this.state.queues.values()) {
       queue.clear();
     }
@@ -389,7 +384,7 @@ export class Reactor implements ReactorFace {
   #turn(): boolean {
     const isBusy = this.#turns.run();
     this.keepAlive.sync();
-    if (this.state.connectionCount === 0 && this.#router.dials.size === 0) {
+    if (this.#idleWaiters.length > 0 && this.#isEmpty) {
       for (const resolve of this.#idleWaiters.splice(0)) {
         resolve();
       }

@@ -68,6 +68,9 @@ export class Turns {
       dispatchDrained(state);
     }
     dispatchFlushes(state);
+    if (state.datagrams !== undefined) {
+      isBusy = state.datagrams.settle() || isBusy;
+    }
     if (state.starvedList.length > 0) {
       feedStarved(state);
     }

@@ -1,7 +1,7 @@
 /**
  * Timers of the user's on the reactor's wheel: `reactor.setTimer`, and `connection.setTimer`, which end with their
  * connection. The wheel tells them from deadlines by the payload: a deadline's is its slot, a user timer's is -1, and
- * the callback is found by the timer's id.
+ * the callback is found by the timer's id. Below are the sessions of datagram sockets.
  */
 
 import type { SocketConnection } from './connection.js';

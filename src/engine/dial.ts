@@ -12,7 +12,8 @@ import { threadKernel } from './thread-kernel.js';
 
 let shared: Reactor | undefined;
 
-function sharedReactor(): Reactor {
+/** The reactor of this thread that no server has. */
+export function sharedReactor(): Reactor {
   if (shared === undefined) {
     const kernel = threadKernel();
     const settings = readSettings(
