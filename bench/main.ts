@@ -20,10 +20,11 @@ import { printIdle, printSummaries, type Summary, summarize, writeResults } from
 import { runRingsBenchmark } from './rings.js';
 import type { ServerCommand } from './server-process.js';
 import { runTimersBenchmark } from './timers.js';
+import { runTlsBenchmark } from './tls.js';
+import { runUdpBenchmark } from './udp.js';
 import { runWebSocketBenchmark } from './websocket-codec.js';
 import { runWebSocketDeflateBenchmark } from './websocket-deflate.js';
 import { runWebSocketLoadBenchmark } from './websocket-load.js';
-import { runTlsBenchmark } from './tls.js';
 
 async function runLoad(
   mode: 'echo' | 'stream',
@@ -136,6 +137,8 @@ async function runOther(name: string | undefined): Promise<number | undefined> {
       return 0;
     case 'tls':
       return runTlsBenchmark(argv);
+    case 'udp':
+      return runUdpBenchmark(argv);
     case 'rings':
       return runRingsBenchmark(argv);
     case 'plot':
