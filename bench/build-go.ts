@@ -10,7 +10,8 @@ import { GO_BUILD_DIRECTORY, GO_SOURCE_DIRECTORY } from './paths.js';
 /** Each a folder of bench/peers/go. */
 export const GO_PEERS = ['gnet', 'gaio', 'netpoll', 'evio', 'nbio', 'go-net'] as const;
 
-export type GoPeer = (typeof GO_PEERS)[number];
+/** With one that is no peer of the benchmarks of connections. */
+export type GoPeer = (typeof GO_PEERS)[number] | 'gnet-udp';
 
 /** Where the installers put it, for shells that do not know. */
 const GO_PROGRAMS = ['go', '/usr/local/go/bin/go'];

@@ -18,8 +18,8 @@ export const PROGRAMS = [
   'websocket-load',
 ] as const;
 
-/** With tls-load, which needs OpenSSL's headers and is compiled only when it is asked for. */
-export type Program = (typeof PROGRAMS)[number] | 'tls-load';
+/** With those that need more headers than libc's, and are compiled only when they are asked for. */
+export type Program = (typeof PROGRAMS)[number] | 'tls-load' | 'udp-load' | 'udp-reference';
 
 /** The same for the reference and the generators; recorded with each result. */
 export const COMPILER_FLAGS = ['-std=gnu11', '-O2', '-Wall', '-Wextra'] as const;

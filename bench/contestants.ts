@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildGo, GO_PEERS, type GoPeer, goPath } from './build-go.js';
+import { buildGo, GO_PEERS, goPath } from './build-go.js';
 import { nativePath } from './build-native.js';
 import { PEERS_DIRECTORY, ROOT_DIRECTORY, SERVERS_DIRECTORY } from './paths.js';
 import type { ServerCommand } from './server-process.js';
@@ -50,7 +50,7 @@ export function contestants(
   return commands;
 }
 
-function isGoPeer(peer: Peer): peer is GoPeer {
+function isGoPeer(peer: Peer): peer is (typeof GO_PEERS)[number] {
   return GO_PEERS.some((name) => name === peer);
 }
 

@@ -26,6 +26,7 @@ import { printIdle, printSummaries, type Summary, summarize, writeResults } from
 import { runRingsBenchmark } from './rings.js';
 import type { ServerCommand } from './server-process.js';
 import { runTimersBenchmark } from './timers.js';
+import { runUdpBenchmark } from './udp.js';
 import { runWebSocketBenchmark } from './websocket-codec.js';
 import { runWebSocketDeflateBenchmark } from './websocket-deflate.js';
 
@@ -148,6 +149,8 @@ async function runOther(name: string | undefined): Promise<number | undefined> {
       return runSlowBenchmark(argv);
     case 'tls':
       return runTlsBenchmark(argv);
+    case 'udp':
+      return runUdpBenchmark(argv);
     case 'rings':
       return runRingsBenchmark(argv);
     case 'plot':

@@ -5,6 +5,7 @@
 
 import type { Socket } from 'node:net';
 
+import type { DatagramHooks } from './datagrams.js';
 import type {
   AdoptOptions,
   CloseOptions,
@@ -182,7 +183,7 @@ export interface Connection<Context = unknown> extends AsyncDisposable {
 }
 
 /** Hooks of a handler. All run on the reactor's thread; a hook that throws costs its own connection only. */
-export interface Handler<Context = unknown> {
+export interface Handler<Context = unknown> extends DatagramHooks {
   /** Before the first connection. May be asynchronous: the reactor starts when it resolves. */
   onBoot?(reactor: Reactor): void | Promise<void>;
   /** After the last connection closed. */

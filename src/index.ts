@@ -29,8 +29,21 @@ export type {
   ReactorSnapshot,
   ServerStats,
 } from './connection/stats.js';
+export type {
+  DatagramHooks,
+  DatagramOptions,
+  DatagramPeer,
+  DatagramSession,
+  DatagramSessionOptions,
+  DatagramSocket,
+  DatagramSocketOptions,
+  DatagramSocketStats,
+  MulticastGroup,
+  SendResult,
+} from './datagrams.js';
 export { adopt } from './engine/adopt.js';
 export { closeOnSignals, type SignalOptions } from './engine/close-on-signals.js';
+export { datagram } from './engine/datagram.js';
 export { dial } from './engine/dial.js';
 export { type Remote, remote } from './engine/remote.js';
 export { serve } from './engine/serve.js';

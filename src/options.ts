@@ -4,6 +4,7 @@
  */
 
 import type { Handler } from './api.js';
+import type { DatagramOptions } from './datagrams.js';
 
 /** Options of one socket. Those that a Unix socket does not have are ignored there. */
 export interface SocketOptions {
@@ -110,7 +111,10 @@ export type Balance =
   | 'power-of-two';
 
 export interface ServeOptions extends ConnectionOptions, ListenerOptions {
-  /** URLs to listen on: tcp://, tcp4://, tcp6://, unix://path, unix-abstract://name, fd://number, systemd://[name]. */
+  /**
+   * URLs to listen on: tcp://, tcp4://, tcp6://, unix://path, unix-abstract://name, fd://number, systemd://[name]; for
+   * datagrams udp://, udp4://, udp6://, unixgram://path, and seqpacket://path.
+   */
   listen: string | readonly string[];
   /** An object runs in the calling thread (one reactor); a module that exports one runs in `reactors` threads. */
   handler: Handler | URL | string;
@@ -124,6 +128,8 @@ export interface ServeOptions extends ConnectionOptions, ListenerOptions {
    * reactor. false.
    */
   direct?: boolean;
+  /** For the sockets of datagrams. Each reactor has one of each UDP address (SO_REUSEPORT), the first those of Unix. */
+  datagram?: DatagramOptions;
   balance?: Balance;
   /** The most connections of one reactor. The descriptor limit by default. */
   connectionsMax?: number;

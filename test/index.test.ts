@@ -37,6 +37,7 @@ it('exports these functions and classes, and nothing else', () => {
     'SystemError: function',
     'adopt: function',
     'closeOnSignals: function',
+    'datagram: function',
     'dial: function',
     'onDiagnostic: function',
     'remote: function',

@@ -171,7 +171,8 @@ describe('npm pack', () => {
 });
 
 describe('a program elsewhere', () => {
-  const NAMES = 'MillraceError SystemError adopt closeOnSignals dial onDiagnostic remote serve';
+  const NAMES =
+    'MillraceError SystemError adopt closeOnSignals datagram dial onDiagnostic remote serve';
 
   it('imports the package by its name', () => {
     const code = "import * as all from 'millrace'; console.log(Object.keys(all).sort().join(' '));";

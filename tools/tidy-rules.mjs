@@ -21,7 +21,13 @@
  * @property {Record<string, string>} coveredBy Sources without a test of their own name: the test that covers them.
  */
 
-const FACE = ['src/api.ts', 'src/options.ts', 'src/streams.ts', 'src/errors.ts'];
+const FACE = [
+  'src/api.ts',
+  'src/options.ts',
+  'src/streams.ts',
+  'src/datagrams.ts',
+  'src/errors.ts',
+];
 
 /** @type {Rules} */
 export const RULES = {
@@ -30,6 +36,7 @@ export const RULES = {
     { of: 'src/api.ts', may: ['src/'], isTypeOnly: true },
     { of: 'src/options.ts', may: ['src/'], isTypeOnly: true },
     { of: 'src/streams.ts', may: ['src/'], isTypeOnly: true },
+    { of: 'src/datagrams.ts', may: ['src/'], isTypeOnly: true },
     { of: 'src/errors.ts', may: ['src/base/errno.ts'] },
     { of: 'src/base/', may: ['src/base/', 'src/errors.ts'] },
     { of: 'src/connection/', may: ['src/base/', 'src/connection/', ...FACE] },
@@ -95,6 +102,23 @@ export const RULES = {
   ratchet: {},
 
   coveredBy: {
+    'src/base/linux-datagrams.ts': 'test/sim/sim-vs-linux.test.ts',
+    'src/connection/datagram/backlog.ts': 'test/e2e/udp-limits.test.ts',
+    'src/connection/datagram/endpoint.ts': 'test/engine/datagram.test.ts',
+    'src/connection/datagram/error-path.ts': 'test/e2e/udp-limits.test.ts',
+    'src/connection/datagram/hub.ts': 'test/sim/datagrams.test.ts',
+    'src/connection/datagram/message-table.ts': 'test/connection/datagram/send-batch.test.ts',
+    'src/connection/datagram/multicast.ts': 'test/e2e/multicast.test.ts',
+    'src/connection/datagram/open-socket.ts': 'test/engine/datagram.test.ts',
+    'src/connection/datagram/peer-from-url.ts': 'test/connection/datagram/peer-address.test.ts',
+    'src/connection/datagram/receive-batch.ts': 'test/e2e/udp-limits.test.ts',
+    'src/connection/datagram/receive-path.ts': 'test/sim/datagrams.test.ts',
+    'src/connection/datagram/send-path.ts': 'test/e2e/udp-limits.test.ts',
+    'src/connection/datagram/session.ts': 'test/e2e/udp-sessions.test.ts',
+    'src/connection/datagram/socket-options.ts': 'test/connection/datagram/profile.test.ts',
+    'src/connection/drivers/uring-watches.ts': 'test/contract/uring-linux.test.ts',
+    'src/connection/receive-message.ts': 'test/connection/reactor.test.ts',
+    'src/engine/datagram-listen.ts': 'test/e2e/unix-datagram.test.ts',
     'src/base/linux-process.ts': 'test/base/linux-kernel.test.ts',
     'src/base/linux-ring.ts': 'test/contract/uring-linux.test.ts',
     'src/base/linux.ts': 'test/base/layout.test.ts',

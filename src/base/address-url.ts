@@ -14,6 +14,9 @@
 import { formatIpv6, parseIpv4, parseIpv6 } from './ip-address.js';
 import { SOCKADDR_UN_PATH, SOCKADDR_UN_SIZE } from './layout.js';
 
+/** Schemes with a host and a port. */
+type InternetScheme = 'tcp' | 'tcp4' | 'tcp6' | 'udp' | 'udp4' | 'udp6';
+
 export interface TcpAddress {
   /** `tcp4` and `tcp6` restrict what a name resolves to; a numeric host always fits them. */
   readonly kind: 'tcp' | 'tcp4' | 'tcp6';
@@ -94,7 +97,7 @@ export function parseAddress(url: string): Address {
     case 'tcp':
     case 'tcp4':
     case 'tcp6':
-      return parseTcp(url, scheme, rest);
+      return { kind: scheme, ...parseHostAndPort(url, scheme, rest) };
     case 'unix':
       checkUnixName(url, rest, 'path');
       return { kind: 'unix', path: rest };
@@ -134,7 +137,8 @@ export function isInterfaceName(text: string): boolean {
   return text !== '.' && text !== '..' && INTERFACE_NAME.test(text);
 }
 
-function parseTcp(url: string, kind: TcpAddress['kind'], rest: string): TcpAddress {
+/** What follows the scheme of an Internet address. */
+export function parseHostAndPort(url: string, kind: InternetScheme, rest: string): HostAndPort {
   const form = `${kind}://host:port`;
   const isBracketed = rest.startsWith('[');
   const close = rest.indexOf(']');
@@ -158,22 +162,19 @@ function parseTcp(url: string, kind: TcpAddress['kind'], rest: string): TcpAddre
     );
   }
   const port = parseDecimal(url, rest.slice(end + 1), 'port', 0, PORT_MAX);
-  return {
-    kind,
-    ...(isBracketed ? parseHost6(url, kind, host) : parseHost(url, kind, host)),
-    port,
-  };
+  return { ...(isBracketed ? parseHost6(url, kind, host) : parseHost(url, kind, host)), port };
 }
 
-type Host = Pick<TcpAddress, 'host' | 'version' | 'scope'>;
+export type HostAndPort = Omit<TcpAddress, 'kind'>;
+type Host = Omit<HostAndPort, 'port'>;
 
-function parseHost6(url: string, kind: TcpAddress['kind'], text: string): Host {
+function parseHost6(url: string, kind: InternetScheme, text: string): Host {
   const percent = text.indexOf('%');
   const bytes = parseIpv6(percent < 0 ? text : text.slice(0, percent));
   if (bytes === undefined) {
     throw wrongForm(url, `[${text}] is not an IPv6 address`, 'such as [::1] or [fe80::1%eth0]');
   }
-  if (kind === 'tcp4') throw wrongForm(url, 'tcp4:// takes no IPv6 address', 'tcp:// or tcp6://');
+  if (kind.endsWith('4')) throw wrongFamily(url, kind, 6);
   const scope = percent < 0 ? '' : parseScope(url, text.slice(percent + 1));
   return { host: formatIpv6(bytes), version: 6, scope };
 }
@@ -184,10 +185,10 @@ function parseScope(url: string, text: string): string {
   throw wrongForm(url, `"${text}" is not a scope`, 'the name or the index of a network interface');
 }
 
-function parseHost(url: string, kind: TcpAddress['kind'], text: string): Host {
+function parseHost(url: string, kind: InternetScheme, text: string): Host {
   const bytes = parseIpv4(text);
   if (bytes !== undefined) {
-    if (kind === 'tcp6') throw wrongForm(url, 'tcp6:// takes no IPv4 address', 'tcp:// or tcp4://');
+    if (kind.endsWith('6')) throw wrongFamily(url, kind, 4);
     return { host: text, version: 4, scope: '' };
   }
   // A name may end with the dot of the root.
@@ -206,6 +207,12 @@ function parseHost(url: string, kind: TcpAddress['kind'], text: string): Host {
   return { host: text, version: 0, scope: '' };
 }
 
+function wrongFamily(url: string, kind: InternetScheme, version: 4 | 6): TypeError {
+  const any = kind.slice(0, 3);
+  const problem = `${kind}:// takes no IPv${version} address`;
+  return wrongForm(url, problem, `${any}:// or ${any}${version}://`);
+}
+
 function parseDecimal(url: string, text: string, what: string, min: number, max: number): number {
   const range = `a number from ${min} to ${max}`;
   if (text === '') throw wrongForm(url, `the ${what} is missing`, range);
@@ -215,8 +222,15 @@ function parseDecimal(url: string, text: string, what: string, min: number, max:
   return value;
 }
 
-function checkUnixName(url: string, text: string, what: 'path' | 'name'): void {
-  const form = what === 'path' ? 'unix:///absolute/path or unix://./path' : 'unix-abstract://name';
+/** Checks what follows the scheme of a Unix socket's address. */
+export function checkUnixName(
+  url: string,
+  text: string,
+  what: 'path' | 'name',
+  kind = 'unix',
+): void {
+  const form =
+    what === 'path' ? `${kind}:///absolute/path or ${kind}://./path` : `${kind}-abstract://name`;
   if (text === '') throw wrongForm(url, `the ${what} is empty`, form);
   if (text.includes('\0')) throw wrongForm(url, `the ${what} contains a NUL`, form);
   const bytes = Buffer.from(text);
@@ -259,7 +273,7 @@ function unknownScheme(url: string, scheme: string): TypeError {
       'the socket alone: tcp://host:port',
     );
   }
-  if (/^(?:udp[46]?|unixgram|unixpacket)$/.test(scheme)) {
+  if (/^(?:udp[46]?|unixgram(?:-abstract)?|unixpacket|seqpacket(?:-abstract)?)$/.test(scheme)) {
     return wrongForm(url, `${scheme}:// is not a stream socket`, FORMS);
   }
   return wrongForm(url, problem, FORMS);

@@ -41,9 +41,12 @@ import { AF_INET, AF_INET6, AF_UNIX } from './linux.js';
 export {
   type AbstractAddress,
   type Address,
+  checkUnixName,
   type DescriptorAddress,
   formatAddress,
+  type HostAndPort,
   parseAddress,
+  parseHostAndPort,
   type SystemdAddress,
   type TcpAddress,
   UNIX_NAME_BYTES_MAX,

@@ -48,6 +48,8 @@ const PROTOTYPES = {
   sendmsg: 'int sendmsg(int, uintptr_t, int)',
   sendfile: 'int sendfile(int, int, uintptr_t, size_t)',
   pread: 'int pread(int, uintptr_t, uint32_t, int64_t)',
+  recvmmsg: 'int recvmmsg(int, uintptr_t, uint32_t, int, uintptr_t)',
+  sendmmsg: 'int sendmmsg(int, uintptr_t, uint32_t, int)',
   shutdown: 'int shutdown(int, int)',
   close: 'int close(int)',
   setsockopt: 'int setsockopt(int, int, int, void*, uint32_t)',

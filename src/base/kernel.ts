@@ -61,8 +61,21 @@ export interface Ring {
   readonly cqes: number;
 }
 
+/** Batches of datagrams. The structures lie in off-heap memory, and so does all that they point to. */
+export interface DatagramCalls {
+  /**
+   * Receives up to `count` messages into the `mmsghdr` structures at the start of `messages`, as recvmmsg(2) without
+   * waiting. `flags`: MSG_TRUNC (a length is that of the datagram, even where it was cut), MSG_ERRQUEUE. Returns how
+   * many.
+   */
+  receive(fd: number, messages: Region, count: number, flags: number): number;
+  /** Sends `count` of the `mmsghdr` structures in `messages` from number `first` on: sendmmsg(2). Returns how many. */
+  send(fd: number, messages: Region, first: number, count: number): number;
+}
+
 export interface Kernel {
   readonly name: string;
+  readonly datagrams: DatagramCalls;
 
   // Memory.
 

@@ -64,6 +64,65 @@ export const MSGHDR_CONTROL_LENGTH = 40;
 /** int32_t */
 export const MSGHDR_FLAGS = 48;
 
+/** One message of recvmmsg and sendmmsg: a msghdr, then how long the message was. */
+export const MMSGHDR_SIZE = 64;
+/** uint32_t */
+export const MMSGHDR_LENGTH = 56;
+
+/** The head of an ancillary message; its data follow. Each begins at a multiple of 8 (CMSG_ALIGN). */
+export const CMSGHDR_SIZE = 16;
+/** size_t: of the head and the data */
+export const CMSGHDR_LENGTH = 0;
+/** int32_t */
+export const CMSGHDR_LEVEL = 8;
+/** int32_t */
+export const CMSGHDR_TYPE = 12;
+
+// netinet/in.h
+
+/** A multicast group on an interface. */
+export const GROUP_REQ_SIZE = 136;
+/** uint32_t: the index of an interface; 0 lets the system choose. */
+export const GROUP_REQ_INTERFACE = 0;
+/** struct sockaddr_storage */
+export const GROUP_REQ_GROUP = 8;
+
+/** The same from one sender. */
+export const GROUP_SOURCE_REQ_SIZE = 264;
+/** struct sockaddr_storage */
+export const GROUP_SOURCE_REQ_SOURCE = 136;
+
+export const IP_MREQN_SIZE = 12;
+/** int32_t: the index of an interface */
+export const IP_MREQN_INTERFACE = 8;
+
+export const IN_PKTINFO_SIZE = 12;
+/** int32_t */
+export const IN_PKTINFO_INTERFACE = 0;
+/** 4 bytes: where replies come from */
+export const IN_PKTINFO_SOURCE = 4;
+/** 4 bytes: what the datagram was sent to */
+export const IN_PKTINFO_DESTINATION = 8;
+
+export const IN6_PKTINFO_SIZE = 20;
+/** 16 bytes */
+export const IN6_PKTINFO_ADDRESS = 0;
+/** uint32_t */
+export const IN6_PKTINFO_INTERFACE = 16;
+
+// linux/errqueue.h
+
+/** What the error queue of a socket tells; the address of who complained follows. */
+export const EXTENDED_ERROR_SIZE = 16;
+/** uint32_t */
+export const EXTENDED_ERROR_ERRNO = 0;
+/** uint8_t: 1 for this machine, 2 for ICMP, 3 for ICMPv6 */
+export const EXTENDED_ERROR_ORIGIN = 4;
+/** uint8_t */
+export const EXTENDED_ERROR_TYPE = 5;
+/** uint8_t */
+export const EXTENDED_ERROR_CODE = 6;
+
 // sys/uio.h
 
 export const IOVEC_SIZE = 16;

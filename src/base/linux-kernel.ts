@@ -11,9 +11,10 @@ import { EINPROGRESS, EINTR } from './errno.js';
 import { addressOf, errno, type Libc, loadLibc } from './ffi.js';
 import { changePathMode, isSocketPath, unlinkPath } from './files.js';
 import { HostAlarm, HostDoorbell } from './host-loop.js';
-import type { Alarm, Doorbell, Kernel, Region, Ring } from './kernel.js';
+import type { Alarm, DatagramCalls, Doorbell, Kernel, Region, Ring } from './kernel.js';
 import { EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from './layout.js';
 import * as linux from './linux.js';
+import { LinuxDatagrams } from './linux-datagrams.js';
 import { makeOurs, readFilePart, sendFilePart } from './linux-files.js';
 import type { LinuxKernelOptions } from './linux-kernel-options.js';
 import {
@@ -34,6 +35,10 @@ import type { RegionRegistry } from './region-registry.js';
 const PAGE_BYTES = 4096;
 export class LinuxKernel implements Kernel {
   readonly name = 'linux';
+  readonly datagrams: DatagramCalls;
+  readonly unlink = unlinkPath;
+  readonly changeMode = changePathMode;
+  readonly isSocketFile = isSocketPath;
   readonly #libc: Libc;
   readonly #registry: DescriptorRegistry | undefined;
   readonly #owner: number;
@@ -46,6 +51,7 @@ export class LinuxKernel implements Kernel {
 
   constructor(options: LinuxKernelOptions = {}) {
     this.#libc = loadLibc();
+    this.datagrams = new LinuxDatagrams(this.#libc);
     this.#registry = options.registry;
     this.#owner = options.owner ?? 0;
     this.#regions = options.regions;
@@ -254,18 +260,6 @@ export class LinuxKernel implements Kernel {
 
   reserve(): number {
     return this.eventfd();
-  }
-
-  unlink(path: string): number {
-    return unlinkPath(path);
-  }
-
-  changeMode(path: string, mode: number): number {
-    return changePathMode(path, mode);
-  }
-
-  isSocketFile(path: string): number {
-    return isSocketPath(path);
   }
 
   epollCreate(): number {

@@ -16,4 +16,11 @@ export const handler: Handler = {
   onEnd(connection) {
     connection.end();
   },
+  // What the kernel has no room for is dropped, as it may be on the way as well.
+  onDatagram(socket, bytes, peer) {
+    socket.send(bytes, peer);
+  },
+  onSessionData(session, bytes) {
+    session.send(bytes);
+  },
 };

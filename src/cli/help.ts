@@ -44,6 +44,7 @@ Sends every byte back. Receiving stops while a client does not take its own byte
 
 ${SERVE_OPTIONS}
 
+Datagrams come back, too: --listen udp://HOST:PORT, unixgram://PATH, seqpacket://PATH.
 Without --listen: tcp://127.0.0.1:9000 and unix:///tmp/millrace-echo.sock.
 ${ENDING}`,
 

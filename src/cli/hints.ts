@@ -6,7 +6,12 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-import { type Address, parseAddress } from '../base/address.js';
+import type { Address } from '../base/address.js';
+import {
+  isDatagramAddress,
+  type ListenAddress,
+  parseListenAddress,
+} from '../base/datagram-address.js';
 
 type IsInstalled = (program: string) => boolean;
 
@@ -23,22 +28,23 @@ export function describeHints(
   const byTool = targets
     .map((address) => toolLine(address, isInstalled))
     .filter((line) => line !== undefined);
-  const byNode = targets.slice(0, 1).map(nodeLine);
+  const streams = targets.filter((address) => !isDatagramAddress(address));
+  const byNode = streams.slice(0, 1).map(nodeLine);
   const lines = [...byTool, ...byNode].map((line) => `  ${line}\n`);
   const browser = page === undefined ? '' : `And in a browser: ${page}/\n`;
   return `To try it, in another terminal:\n${lines.join('')}${browser}Ctrl-C ends.`;
 }
 
 /** Undefined for what cannot be connected to by its name, such as an unnamed Unix socket that was inherited. */
-function parse(url: string): Address | undefined {
+function parse(url: string): ListenAddress | undefined {
   try {
-    return parseAddress(url);
+    return parseListenAddress(url);
   } catch {
     return undefined;
   }
 }
 
-function toolLine(address: Address, isInstalled: IsInstalled): string | undefined {
+function toolLine(address: ListenAddress, isInstalled: IsInstalled): string | undefined {
   switch (address.kind) {
     case 'unix':
       if (isInstalled('socat') && !SOCAT_SPECIAL.test(address.path)) {
@@ -49,11 +55,16 @@ function toolLine(address: Address, isInstalled: IsInstalled): string | undefine
       return isInstalled('socat') && !SOCAT_SPECIAL.test(address.name)
         ? `socat - ${quote(`ABSTRACT-CONNECT:${address.name}`)}`
         : undefined;
-    case 'fd':
-    case 'systemd':
-      return undefined;
-    default:
+    case 'udp':
+    case 'udp4':
+    case 'udp6':
+      return isInstalled('nc') ? `nc -u ${hostOf(address)} ${address.port}` : undefined;
+    case 'tcp':
+    case 'tcp4':
+    case 'tcp6':
       return isInstalled('nc') ? `nc ${hostOf(address)} ${address.port}` : undefined;
+    default:
+      return undefined;
   }
 }
 
@@ -80,7 +91,7 @@ function destinationOf(address: Address): (string | number)[] {
 }
 
 /** A server on all interfaces is met on the loopback one. */
-function hostOf(address: Extract<Address, { port: number }>): string {
+function hostOf(address: Extract<ListenAddress, { port: number }>): string {
   const { host, scope } = address;
   if (host === '0.0.0.0') {
     return '127.0.0.1';

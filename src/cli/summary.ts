@@ -27,6 +27,8 @@ const WORDS: Readonly<Partial<Record<CounterName, string>>> = {
   timeoutWrite: 'timeouts of writing',
   timeoutIdle: 'idle timeouts',
   timeoutLinger: 'timeouts of closing',
+  refusedSessionsMax: 'datagrams refused at the limit of sessions',
+  datagramErrors: 'datagrams that were not delivered',
 };
 
 /** `totals` as they are at the end. */
@@ -37,6 +39,9 @@ export function describeSummary(totals: Pick<Totals, CounterName>, milliseconds:
     `${formatBytes(totals.bytesReceived)} in`,
     `${formatBytes(totals.bytesSent)} out`,
   ];
+  if (totals.datagramsReceived > 0) {
+    done.push(formatNoun(totals.datagramsReceived, 'datagram'));
+  }
   const troubles = (Object.keys(totals) as CounterName[])
     .filter((name) => IS_TROUBLE.test(name) && totals[name] > 0)
     .map((name) => `${formatCount(totals[name])} ${WORDS[name] ?? name}`);

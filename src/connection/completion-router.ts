@@ -12,6 +12,7 @@ import type { Listener } from './listener.js';
 import type { ReactorState } from './reactor-state.js';
 import { Counter, Hook, type ReactorStats } from './stats.js';
 import { destroyFailed, finalize } from './teardown.js';
+import { USER_TIMER } from './user-timers.js';
 
 const TIMEOUT_COUNTERS = {
   connect: Counter.timeoutConnect,
@@ -96,12 +97,19 @@ export class CompletionRouter implements Completions {
     this.state.queues.get(slot)!.gather(vector);
   }
 
+  ready(slot: number, events: number): void {
+    this.state.datagrams?.ready(slot, events);
+  }
+
   woken(): void {}
 
   closed(slot: number): void {
     const { state } = this;
     const connection = state.connections[slot];
     if (connection === undefined) {
+      if (state.datagrams?.closed(slot) === true) {
+        return;
+      }
       this.listeners.delete(slot);
       state.table.release(slot);
       return;
@@ -130,9 +138,13 @@ export class CompletionRouter implements Completions {
     }
   }
 
-  /** A timer of the user's. */
-  onTimer(id: number): void {
+  /** A timer of the user's, or of a session of datagrams. */
+  onTimer(payload: number, id: number): void {
     this.#stats.add(Counter.timersFired, 1);
+    if (payload < USER_TIMER) {
+      this.state.datagrams?.onTimer(payload);
+      return;
+    }
     const callback = this.state.timerCallbacks.get(id);
     this.state.timerCallbacks.delete(id);
     this.#stats.enterHook(Hook.timer, -1);

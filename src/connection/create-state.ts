@@ -1,4 +1,4 @@
-/** A reactor's state at its start. */
+/** A reactor's state at its start, and its end. */
 
 import type { Reactor } from '../api.js';
 import { BlockPool } from './block-pool.js';
@@ -56,10 +56,27 @@ export function createState(
     sendingList: [],
     sendingSince: 0,
     connectionCount: 0,
+    datagrams: undefined,
     queuedBytes: 0,
     now,
     inTurn: false,
     current: undefined,
     ...callbacks,
   };
+}
+
+/** Frees what is left. Returns how many blocks were never given back. */
+export function destroyState(state: ReactorState): number {
+  state.datagrams?.destroy();
+  for (const queue of state.queues.values()) {
+    queue.clear();
+  }
+  for (const reader of state.readers.values()) {
+    reader.close();
+  }
+  for (const writer of state.writers.values()) {
+    writer.close();
+  }
+  state.emptyReader.close();
+  return state.pool.close();
 }

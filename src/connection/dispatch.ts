@@ -3,7 +3,7 @@
  * returns is carried out; what it wrote in several pieces goes out together when it returns.
  */
 
-import type { Action, CloseReason, Handler } from '../api.js';
+import type { Action, CloseReason } from '../api.js';
 import type { SocketConnection } from './connection.js';
 import {
   CLOSING,
@@ -344,24 +344,5 @@ export function reportClose(
   state.stats.leaveHook();
   if (action === 'shutdown') {
     state.requestShutdown();
-  }
-}
-
-/** A message from another thread. */
-export function reportMessage(
-  state: ReactorState,
-  handler: Handler,
-  bytes: Buffer,
-  from: number,
-): void {
-  if (handler.onMessage !== undefined) {
-    state.stats.enterHook(Hook.onMessage, -1);
-    try {
-      handler.onMessage(state.reactor, bytes, from);
-    } catch (error) {
-      state.stats.add(Counter.handlerErrors, 1);
-      state.warn(error);
-    }
-    state.stats.leaveHook();
   }
 }

@@ -54,6 +54,11 @@ export interface Completions {
   sent(slot: number, byteLength: number): void;
   /** Receiving or sending failed for good; positive errno. No other but `sent` (see there) and `closed` follow. */
   failed(slot: number, errno: number): void;
+  /**
+   * A watched descriptor has what `want` asked for, or EPOLLERR or EPOLLHUP, which need not be asked for. At most once
+   * a batch, and again in the next as long as it is so: who cannot cure an error must close.
+   */
+  ready(slot: number, events: number): void;
   /** The descriptor is closed and no completion of this slot follows. */
   closed(slot: number): void;
   /** Someone signalled the wake descriptor. At most once a batch. */
@@ -141,6 +146,14 @@ export interface Driver {
   listen(slot: number, fd: number): number;
   /** Takes over a fresh socket and connects it; the outcome is always reported by `connected`. 0 or -errno. */
   connect(slot: number, fd: number, sockaddr: Uint8Array): number;
+
+  /**
+   * Takes over a descriptor whose calls the caller makes itself, such as a datagram socket's. Nothing is reported
+   * before `want`. 0 or -errno.
+   */
+  watch(slot: number, fd: number): number;
+  /** `events` of a watched slot are to be reported by `ready`: EPOLLIN, EPOLLOUT, both or neither. 0 or -errno. */
+  want(slot: number, events: number): number;
 
   accept(slot: number): void;
   stopAccept(slot: number): void;

@@ -60,7 +60,9 @@ export class KeepAlive {
   }
 
   #apply(): void {
-    const isHeld = this.#isHeldByConnections && this.#state.connectionCount > this.#unheld;
+    const { connectionCount, datagrams } = this.#state;
+    const isInUse = connectionCount > this.#unheld || datagrams?.isEmpty === false;
+    const isHeld = this.#isHeldByConnections && isInUse;
     if (this.#isReferenced || this.#holds > 0 || isHeld) {
       this.#loop.ref();
     } else {

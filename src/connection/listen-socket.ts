@@ -47,15 +47,17 @@ export function listenOn(
   return [create(kernel, address, options)];
 }
 
-function create(
+/** Listens on an address that is no descriptor. `type`: SOCK_STREAM, or SOCK_SEQPACKET for a Unix socket. */
+export function create(
   kernel: Kernel,
   address: Address,
   options: ListenerOptions & SocketOptions,
+  type = SOCK_STREAM,
 ): ListenSocket {
   const sockaddr = encodeSockaddr(address);
   const url = decodeSockaddr(sockaddr, sockaddr.byteLength);
   const family = sockaddr[0];
-  const fd = kernel.socket(family, SOCK_STREAM, 0);
+  const fd = kernel.socket(family, type, 0);
   if (fd < 0) {
     throw new SystemError('socket', -fd, url);
   }
@@ -63,7 +65,7 @@ function create(
     const compiled = compileListenerOptions(options, family, address);
     setAll(kernel, fd, compiled.beforeBind, url);
     const path = address.kind === 'unix' ? address.path : undefined;
-    bindSocket(kernel, fd, sockaddr, path, url);
+    bindSocket(kernel, fd, sockaddr, path, url, type);
     if (path !== undefined && options.mode !== undefined) {
       expect('chmod', kernel.changeMode(path, options.mode), url);
     }
@@ -89,15 +91,16 @@ function setAll(kernel: Kernel, fd: number, list: readonly EncodedOption[], url:
 }
 
 /** A Unix socket's file that nobody listens on is left from a process that ended badly: it is replaced. */
-function bindSocket(
+export function bindSocket(
   kernel: Kernel,
   fd: number,
   sockaddr: Uint8Array,
   path: string | undefined,
   url: string,
+  type: number,
 ): void {
   const n = kernel.bind(fd, sockaddr);
-  if (n === -EADDRINUSE && path !== undefined && isStale(kernel, sockaddr, path)) {
+  if (n === -EADDRINUSE && path !== undefined && isStale(kernel, sockaddr, path, type)) {
     expect('unlink', kernel.unlink(path), url);
     expect('bind', kernel.bind(fd, sockaddr), url);
     return;
@@ -105,11 +108,11 @@ function bindSocket(
   expect('bind', n, url);
 }
 
-function isStale(kernel: Kernel, sockaddr: Uint8Array, path: string): boolean {
+function isStale(kernel: Kernel, sockaddr: Uint8Array, path: string, type: number): boolean {
   if (kernel.isSocketFile(path) !== 1) {
     return false;
   }
-  const fd = kernel.socket(AF_UNIX, SOCK_STREAM, 0);
+  const fd = kernel.socket(AF_UNIX, type, 0);
   if (fd < 0) {
     return false;
   }
@@ -172,7 +175,8 @@ export function systemdDescriptors(
   return list;
 }
 
-function nameOf(kernel: Kernel, fd: number): string {
+/** The local address of a socket as a URL. */
+export function nameOf(kernel: Kernel, fd: number): string {
   const name = new Uint8Array(128);
   const n = kernel.getSocketName(fd, name);
   expect('getsockname', n);

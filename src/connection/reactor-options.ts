@@ -2,6 +2,7 @@
 
 import type { Handler } from '../api.js';
 import type { Kernel } from '../base/kernel.js';
+import type { DatagramOptions } from '../datagrams.js';
 import type { DriverFactory } from './driver.js';
 import type { Reactor } from './reactor.js';
 import type { ReactorStats } from './stats.js';
@@ -31,6 +32,8 @@ export interface ReactorOptions {
   /** The most bytes of blocks for queues and readers of all connections. */
   readonly blockBytesMax: number;
   readonly guardMemory: boolean;
+  /** Of the datagram sockets that the server listens on. */
+  readonly datagram?: DatagramOptions;
   /** How many slots must have been in use before their memory is ever given back; left out: what is worth it. */
   readonly trimMin?: number;
   readonly peers: Peers;

@@ -11,6 +11,7 @@ import type { Kernel } from '../base/kernel.js';
 import type { BlockPool } from './block-pool.js';
 import type { SocketConnection } from './connection.js';
 import type { ConnectionTable } from './connection-table.js';
+import type { DatagramHub } from './datagram/hub.js';
 import type { Driver } from './driver.js';
 import type { Extras } from './extras.js';
 import type { ReactorStats } from './stats.js';
@@ -61,6 +62,8 @@ export interface ReactorState {
   /** Connections that fell below their low-water mark. */
   drainList: SocketConnection[];
   connectionCount: number;
+  /** The datagram sockets; undefined until there is one. */
+  datagrams: DatagramHub | undefined;
   /** Bytes in all write queues. */
   queuedBytes: number;
   /** Milliseconds, read at the start of the turn. */

@@ -13,10 +13,10 @@ import { CompletionRouter } from './completion-router.js';
 import type { SocketConnection } from './connection.js';
 import { CONNECTING, DESTROYED, OPENED, slotOfId } from './connection-table.js';
 import { createConnection } from './create-connection.js';
-import { createState } from './create-state.js';
+import { createState, destroyState } from './create-state.js';
 import { applyProfile } from './descriptor-options.js';
 import { dial, NO_SLOT } from './dialer.js';
-import { announce, announceServerClose, reportMessage } from './dispatch.js';
+import { announce, announceServerClose } from './dispatch.js';
 import type { Driver } from './driver.js';
 import { EventLoop } from './event-loop.js';
 import { KeepAlive } from './keep-alive.js';
@@ -222,6 +222,10 @@ export class Reactor implements ReactorFace {
     }
   }
 
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
   /** Takes a connected descriptor that was accepted; false if there is no room: it is the caller's. */
   takeDescriptor(fd: number, profile: Profile, family: number): boolean {
     const slot = this.#hasRoom() ? this.open(fd) : NO_SLOT;
@@ -235,11 +239,6 @@ export class Reactor implements ReactorFace {
 
   #hasRoom(): boolean {
     return !this.#isDraining && this.state.connectionCount < this.#options.connectionsMax;
-  }
-
-  /** A message from another thread, for onMessage. */
-  receiveMessage(bytes: Buffer, from: number): void {
-    reportMessage(this.state, this.#options.handler, bytes, from);
   }
 
   /** Gives a connected descriptor to the driver, on a slot of its own: the slot or -errno. */
@@ -325,6 +324,7 @@ export class Reactor implements ReactorFace {
     for (const race of this.races) {
       race.fail(new MillraceError('ERR_CLOSED', 'The reactor is being closed'));
     }
+    this.state.datagrams?.closeAll();
     for (const connection of this.#live()) {
       announceServerClose(this.state, connection);
     }
@@ -347,9 +347,14 @@ export class Reactor implements ReactorFace {
     }
   }
 
-  /** Resolves when no connection is left. */
+  get #isEmpty(): boolean {
+    const { connectionCount, datagrams } = this.state;
+    return connectionCount === 0 && this.#router.dials.size === 0 && datagrams?.isEmpty !== false;
+  }
+
+  /** Resolves when no connection, and no datagram socket, is left. */
   whenEmpty(): Promise<void> {
-    if (this.state.connectionCount === 0 && this.#router.dials.size === 0) {
+    if (this.#isEmpty) {
       return Promise.resolve();
     }
     return new Promise((resolve) => {
@@ -370,23 +375,13 @@ export class Reactor implements ReactorFace {
     this.#loop.close();
     this.#driver.destroy();
     this.#reserve.giveUp();
-    for (const queue of this.state.queues.values()) {
-      queue.clear();
-    }
-    for (const reader of this.state.readers.values()) {
-      reader.close();
-    }
-    for (const writer of this.state.writers.values()) {
-      writer.close();
-    }
-    this.state.emptyReader.close();
-    return this.state.pool.close();
+    return destroyState(this.state);
   }
 
   #turn(): boolean {
     const isBusy = this.#turns.run();
     this.keepAlive.sync();
-    if (this.state.connectionCount === 0 && this.#router.dials.size === 0) {
+    if (this.#idleWaiters.length > 0 && this.#isEmpty) {
       for (const resolve of this.#idleWaiters.splice(0)) {
         resolve();
       }

@@ -82,6 +82,27 @@ export const Counter = {
   mailboxDepthMax: 33,
   /** Connections closed since their handler wanted more unread bytes than it may have. */
   refusedReadOverflow: 34,
+
+  // Datagrams. Their bytes are counted apart from those of connections.
+  /** Gauges: sockets, and sessions of peers. */
+  datagramSockets: 35,
+  sessions: 36,
+  sessionsOpened: 37,
+  sessionsClosed: 38,
+  /** Datagrams of peers that could have no session. */
+  refusedSessionsMax: 39,
+  datagramsReceived: 40,
+  datagramBytesReceived: 41,
+  datagramsSent: 42,
+  datagramBytesSent: 43,
+  /** To be sent, and not sent: by the policy of a full queue, or since the kernel refused. */
+  datagramsDropped: 44,
+  /** Received, and cut. */
+  datagramsTruncated: 45,
+  /** Lost by the kernel since a socket's receive buffer was full. */
+  datagramsOverflowed: 46,
+  /** Errors of datagrams that were sent, those that the network told included. */
+  datagramErrors: 47,
 } as const;
 
 export type CounterName = keyof typeof Counter;
@@ -106,6 +127,7 @@ export const Hook = {
   timer: 13,
   callback: 14,
   onServerClose: 15,
+  onDatagram: 16,
 } as const;
 
 export type HookName = keyof typeof Hook;
@@ -113,7 +135,13 @@ export type HookIndex = (typeof Hook)[HookName];
 
 const COUNTER_NAMES = Object.keys(Counter) as CounterName[];
 const HOOK_NAMES = Object.keys(Hook) as HookName[];
-const GAUGES = [Counter.connections, Counter.queuedBytes, Counter.blockBytes] as const;
+const GAUGES = [
+  Counter.connections,
+  Counter.queuedBytes,
+  Counter.blockBytes,
+  Counter.datagramSockets,
+  Counter.sessions,
+] as const;
 
 // The memory, in doubles; the activity words are 32 bits wide and share the first cache line, of 8 doubles.
 const TURN_STARTED = 0;

@@ -42,7 +42,7 @@ export class Turns {
   constructor(state: ReactorState, router: CompletionRouter, hooks: TurnHooks) {
     this.#state = state;
     this.#hooks = hooks;
-    this.#fireTimer = (_, id) => router.onTimer(id);
+    this.#fireTimer = (payload, id) => router.onTimer(payload, id);
     this.#fireDeadline = (slot) => router.onDeadline(slot);
   }
 
@@ -70,6 +70,9 @@ export class Turns {
       dispatchDrained(state);
     }
     dispatchFlushes(state);
+    if (state.datagrams !== undefined) {
+      isBusy = state.datagrams.settle() || isBusy;
+    }
     if (state.starvedList.length > 0) {
       feedStarved(state);
     }

@@ -1,6 +1,7 @@
 /**
  * Timers of the user's on the reactor's wheel: `reactor.setTimer`, and `connection.setTimer`, which end with their
- * connection. The callback is found by the timer's id.
+ * connection. The callback is found by the timer's id. The sessions of datagram sockets are on the wheel, too, with
+ * payloads below that of the user's timers.
  */
 
 import type { SocketConnection } from './connection.js';
@@ -9,6 +10,8 @@ import { timeOf } from './deadlines.js';
 import { extrasOf } from './extras.js';
 import { abort } from './lifecycle.js';
 import type { ReactorState } from './reactor-state.js';
+
+export const USER_TIMER = -1;
 
 /** Longer than this is most likely an error in units: 2^36 ms are two years. */
 const DELAY_MAX = 2 ** 36;
@@ -24,7 +27,7 @@ export function setUserTimer(
   if (typeof callback !== 'function') {
     throw new TypeError(`Expected a function to call back, got ${typeof callback}`);
   }
-  const timer = state.wheel.set(timeOf(state) + milliseconds, 0);
+  const timer = state.wheel.set(timeOf(state) + milliseconds, USER_TIMER);
   if (timer < 0) {
     throw new RangeError(`Cannot set a timer: all ${state.wheel.size} are in use`);
   }

@@ -13,6 +13,7 @@ import { Profile } from '../connection/profile.js';
 import type { Reactor } from '../connection/reactor.js';
 import { Counter, ReactorStats, type StatsSnapshot } from '../connection/stats.js';
 import { createReactor } from './create-reactor.js';
+import { SEQPACKET } from './datagram-listen.js';
 import type { PostOffice } from './mail.js';
 import { ReactorLoads } from './reactor-loads.js';
 import type { ServeSettings } from './settings.js';
@@ -136,7 +137,8 @@ export class Acceptor {
     if (settings.balance === 'source-hash') {
       const n = kernel.getPeerName(fd, this.#peer);
       // Unix peers have no address to tell them apart by.
-      const isUnix = listener.socket.family === AF_UNIX;
+      const { family } = listener.socket;
+      const isUnix = family === AF_UNIX || family === SEQPACKET;
       hash = n < 0 || isUnix ? Math.imul(fd, 0x9e3779b1) >>> 0 : hashAddress(this.#peer, n);
     }
     const picked = this.#balancer.pick(fd, hash);

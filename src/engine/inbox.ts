@@ -9,7 +9,9 @@ import { abort } from '../connection/lifecycle.js';
 import type { Mailbox } from '../connection/mailbox.js';
 import type { Profile } from '../connection/profile.js';
 import type { Reactor } from '../connection/reactor.js';
+import { receiveMessage } from '../connection/receive-message.js';
 import { Counter } from '../connection/stats.js';
+import { SEQPACKET, takePackets } from './datagram-listen.js';
 import { ACCEPTED, addressFrom, MESSAGE, WRITE } from './mail.js';
 
 /** Letters worked off in one turn. */
@@ -55,7 +57,7 @@ export class Inbox {
     switch (kind) {
       case ACCEPTED:
         reactor.stats.add(Counter.adopted, 1);
-        if (!reactor.takeDescriptor(a, this.#profile, b)) {
+        if (!this.#take(reactor, a, b)) {
           reactor.options.kernel.close(a);
           reactor.stats.add(Counter.refusedConnectionsMax, 1);
         }
@@ -64,11 +66,17 @@ export class Inbox {
         this.#write(reactor, makeId(reactor.index, b, a), c, d, e);
         return;
       case MESSAGE:
-        reactor.receiveMessage(this.#bytes(reactor.options.kernel, c, d, e), a);
+        receiveMessage(reactor, this.#bytes(reactor.options.kernel, c, d, e), a);
         return;
       default:
         throw new Error(`A letter of unknown kind ${kind}`);
     }
+  }
+
+  #take(reactor: Reactor, fd: number, family: number): boolean {
+    return family === SEQPACKET
+      ? takePackets(reactor, fd)
+      : reactor.takeDescriptor(fd, this.#profile, family);
   }
 
   #write(reactor: Reactor, id: number, low: number, high: number, byteLength: number): void {

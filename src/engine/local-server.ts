@@ -3,7 +3,7 @@
  */
 
 import type { CloseOptions, Handler, RemoteHandle, Server } from '../api.js';
-import type { Address } from '../base/address.js';
+import { isDatagramAddress, type ListenAddress } from '../base/datagram-address.js';
 import { events } from '../connection/diagnostics.js';
 import { listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
@@ -13,6 +13,7 @@ import { ReactorStats, type ServerStats, serverStats } from '../connection/stats
 import { MillraceError } from '../errors.js';
 import { closeDeadline, hurryOnAbort } from './close-signal.js';
 import { createReactor } from './create-reactor.js';
+import { listenForDatagrams } from './datagram-listen.js';
 import { type Drain, drainReactor } from './drain.js';
 import { discardLetters, Inbox } from './inbox.js';
 import { Postbox, PostOffice } from './mail.js';
@@ -69,10 +70,14 @@ export class LocalServer implements Server {
   }
 
   /** Boots the handler and listens. On failure everything is freed again. */
-  async start(addresses: readonly Address[]): Promise<void> {
+  async start(addresses: readonly ListenAddress[]): Promise<void> {
     try {
       await this.#handler.onBoot?.(this.#reactor);
       for (const address of addresses) {
+        if (isDatagramAddress(address)) {
+          this.#addresses.push(listenForDatagrams(this.#reactor, address));
+          continue;
+        }
         for (const socket of listenOn(threadKernel(), address, this.#settings.reactor.connection)) {
           this.#reactor.addListener(socket, this.#profile);
           this.#addresses.push(socket.url);

@@ -3,7 +3,7 @@
  * go through the mailboxes.
  */
 
-import type { Address } from '../base/address.js';
+import type { ListenAddress } from '../base/datagram-address.js';
 import { MillraceError, SystemError } from '../errors.js';
 import type { ReactorSettings } from './settings.js';
 
@@ -23,8 +23,8 @@ export interface WorkerSetup {
   readonly watchDescriptor: number;
   readonly descriptors: SharedArrayBuffer;
   readonly regions: SharedArrayBuffer;
-  /** Addresses that this reactor listens on itself, with SO_REUSEPORT. */
-  readonly listen: readonly Address[];
+  /** Addresses that this reactor listens on itself: with SO_REUSEPORT where others do, too. */
+  readonly listen: readonly ListenAddress[];
   readonly cpu: number;
 }
 

@@ -5,11 +5,13 @@
 import { availableParallelism } from 'node:os';
 
 import type { Balance, ConnectionOptions, Handler, ListenerOptions, ServeOptions } from '../api.js';
-import { type Address, parseAddress } from '../base/address.js';
+import { type ListenAddress, parseListenAddress } from '../base/datagram-address.js';
 import { SLOTS_MAX } from '../connection/connection-table.js';
+import { DatagramProfile } from '../connection/datagram/profile.js';
 import type { DriverChoice, DriverName } from '../connection/drivers/choose.js';
 import { events } from '../connection/diagnostics.js';
 import { count } from '../connection/profile.js';
+import type { DatagramOptions } from '../datagrams.js';
 
 /** `chooseDriver` on the kernel at hand. */
 export type ChooseDriver = (wanted: DriverName | 'auto', wantsDirect: boolean) => DriverChoice;
@@ -25,10 +27,11 @@ export interface ReactorSettings {
   readonly blockBytesMax: number;
   readonly guardMemory: boolean;
   readonly connection: ConnectionOptions & ListenerOptions;
+  readonly datagram: DatagramOptions;
 }
 
 export interface ServeSettings {
-  readonly addresses: readonly Address[];
+  readonly addresses: readonly ListenAddress[];
   readonly reactors: number;
   readonly reactor: ReactorSettings;
   readonly balance: Balance;
@@ -89,6 +92,7 @@ const OTHER_OPTIONS = [
   'reactors',
   'driver',
   'direct',
+  'datagram',
   'balance',
   'connectionsMax',
   'whenConnectionsMax',
@@ -123,7 +127,7 @@ export function readSettings(
   }
   const reactor = reactorSettings(options, reactors, descriptorLimit, choose);
   return {
-    addresses: listOf(options.listen).map((url) => parseAddress(url)),
+    addresses: listOf(options.listen).map((url) => parseListenAddress(url)),
     reactors,
     reactor,
     balance,
@@ -182,6 +186,8 @@ function reactorSettings(
     receiveBudget: between(options, 'receiveBudget', 262_144, 1, 1_073_741_824),
     blockBytesMax: BLOCK_BYTES_MAX,
     guardMemory: process.env.MILLRACE_GUARD === '1',
+    // Only to check them here.
+    datagram: new DatagramProfile({}, options.datagram ?? {}).options,
     connection: {
       ...pickConnection(options),
       // A direct descriptor cannot go from one ring to another: each reactor accepts its own.

@@ -7,18 +7,27 @@
 import type { CloseOptions, RemoteHandle, ServeOptions, Server } from '../api.js';
 import type { Address } from '../base/address.js';
 import { parseAddress } from '../base/address.js';
+import {
+  type DatagramAddress,
+  datagramAddressUrl,
+  isDatagramAddress,
+  isUdp,
+  type ListenAddress,
+  parseDatagramAddress,
+} from '../base/datagram-address.js';
 import { events } from '../connection/diagnostics.js';
-import { type ListenSocket, listenOn } from '../connection/listen-socket.js';
+import { listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
 import { combine, ReactorStats, type ServerStats, serverStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
 import { Acceptor } from './acceptor.js';
 import { closeDeadline, hurryOnAbort } from './close-signal.js';
+import { holdPort, listenForPackets } from './datagram-listen.js';
 import { discardLetters } from './inbox.js';
 import { moduleUrl } from './load-handler.js';
 import { Postbox, PostOffice } from './mail.js';
 import { ReactorThread } from './reactor-thread.js';
-import type { ServeSettings } from './settings.js';
+import type { ReactorSettings, ServeSettings } from './settings.js';
 import { threadKernel, threadRegistry } from './thread-kernel.js';
 import { giveWakeDescriptor, takeWakeDescriptor } from './wake-descriptors.js';
 import { Watchdog } from './watchdog.js';
@@ -113,32 +122,29 @@ export class ThreadedServer implements Server {
   }
 
   /** Binds, starts all reactors, then accepts. On failure everything is stopped again. */
-  async start(addresses: readonly Address[]): Promise<void> {
-    const sockets: ListenSocket[] = [];
+  async start(addresses: readonly ListenAddress[]): Promise<void> {
+    /** Held until the reactors listen, so that port 0 means one port. */
+    const held: number[] = [];
+    const own: ListenAddress[] = [];
+    const ofFirst: ListenAddress[] = [];
     try {
-      const own: Address[] = [];
       for (const address of addresses) {
-        const listening = listenOn(this.#kernel, address, this.#settings.reactor.connection);
-        this.#addresses.push(...listening.map(({ url }) => url));
-        // A Unix socket has no SO_REUSEPORT to spread with; a descriptor that was taken over is one.
-        if (this.#settings.reusePort && address.kind.startsWith('tcp')) {
-          own.push(...listening.map(({ url }) => withKind(parseAddress(url), address)));
-          // Held until the reactors listen, so that port 0 means one port.
-          sockets.push(...listening);
+        if (isUdp(address)) {
+          own.push(this.#holdPort(address, held));
+        } else if (isDatagramAddress(address)) {
+          this.#listenOnUnix(address, ofFirst);
         } else {
-          for (const socket of listening) {
-            this.#acceptor.hold(socket);
-          }
+          own.push(...this.#listenForStreams(address, held));
         }
       }
-      this.#createThreads(own);
+      this.#createThreads(own, ofFirst);
       await Promise.all(this.#threads.map((thread) => this.#startThread(thread)));
-      for (const { fd } of sockets.splice(0)) {
+      for (const fd of held.splice(0)) {
         this.#kernel.close(fd);
       }
       this.#acceptor.start();
     } catch (error) {
-      for (const { fd } of sockets) {
+      for (const fd of held) {
         this.#kernel.close(fd);
       }
       await this.close({ deadlineMs: 0 });
@@ -146,7 +152,42 @@ export class ThreadedServer implements Server {
     }
   }
 
-  #createThreads(listen: readonly Address[]): void {
+  /** The addresses that the reactors are to listen on themselves; the acceptor has the others. */
+  #listenForStreams(address: Address, held: number[]): Address[] {
+    const listening = listenOn(this.#kernel, address, this.#settings.reactor.connection);
+    this.#addresses.push(...listening.map(({ url }) => url));
+    // A Unix socket has no SO_REUSEPORT to spread with; a descriptor that was taken over is one.
+    if (this.#settings.reusePort && address.kind.startsWith('tcp')) {
+      held.push(...listening.map(({ fd }) => fd));
+      return listening.map(({ url }) => withKind(parseAddress(url), address));
+    }
+    for (const socket of listening) {
+      this.#acceptor.hold(socket);
+    }
+    return [];
+  }
+
+  #holdPort(address: DatagramAddress, held: number[]): DatagramAddress {
+    const { fd, url } = holdPort(this.#kernel, address, this.#settings.reactor.datagram);
+    held.push(fd);
+    this.#addresses.push(url);
+    return { ...parseDatagramAddress(url), kind: address.kind } as DatagramAddress;
+  }
+
+  /** One socket has the name: a seqpacket listener, which spreads, or that of the first reactor. */
+  #listenOnUnix(address: DatagramAddress, ofFirst: ListenAddress[]): void {
+    if (address.kind.startsWith('seqpacket')) {
+      const { datagram } = this.#settings.reactor;
+      const socket = listenForPackets(this.#kernel, address, datagram);
+      this.#addresses.push(socket.url);
+      this.#acceptor.hold(socket);
+    } else {
+      this.#addresses.push(datagramAddressUrl(address));
+      ofFirst.push(address);
+    }
+  }
+
+  #createThreads(own: readonly ListenAddress[], ofFirst: readonly ListenAddress[]): void {
     const { settings, mailboxes, pending, watch } = {
       settings: this.#settings,
       mailboxes: this.#mailboxes.map(({ buffer }) => buffer),
@@ -172,7 +213,7 @@ export class ThreadedServer implements Server {
             count: this.reactorCount,
             handlerUrl: moduleUrl(this.#options.handler as URL | string),
             data: this.#options.data,
-            settings: settings.reactor,
+            settings: index === 0 ? settings.reactor : withoutGroups(settings.reactor),
             mailboxes,
             pending,
             wakeDescriptors: this.#wakeDescriptors,
@@ -180,7 +221,7 @@ export class ThreadedServer implements Server {
             watch,
             watchDescriptor: settings.blockedAfterMs > 0 ? this.#watchDescriptor : -1,
             descriptors: threadRegistry().buffer,
-            listen,
+            listen: index === 0 ? [...own, ...ofFirst] : own,
             cpu: settings.cpus[index] ?? -1,
           },
         }),
@@ -334,4 +375,9 @@ export class ThreadedServer implements Server {
 /** The address really bound, of the kind that was asked for. */
 function withKind(bound: Address, asked: Address): Address {
   return { ...bound, kind: asked.kind } as Address;
+}
+
+/** What comes to a group comes to each socket that joined it, those of other reactors included: one is enough. */
+function withoutGroups(settings: ReactorSettings): ReactorSettings {
+  return { ...settings, datagram: { ...settings.datagram, groups: [] } };
 }

@@ -6,6 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 import type { Handler } from '../api.js';
+import { isDatagramAddress } from '../base/datagram-address.js';
 import { DescriptorRegistry } from '../base/descriptors.js';
 import { LinuxKernel } from '../base/linux-kernel.js';
 import { RegionRegistry } from '../base/region-registry.js';
@@ -16,6 +17,7 @@ import type { Reactor } from '../connection/reactor.js';
 import { ReactorStats } from '../connection/stats.js';
 import { MillraceError, SystemError } from '../errors.js';
 import { createReactor } from './create-reactor.js';
+import { listenForDatagrams } from './datagram-listen.js';
 import { drainReactor } from './drain.js';
 import { Inbox } from './inbox.js';
 import { loadHandler } from './load-handler.js';
@@ -80,6 +82,10 @@ async function main(): Promise<void> {
   const { reactor, profile } = makeReactor(handler);
   await handler.onBoot?.(reactor);
   for (const address of setup.listen) {
+    if (isDatagramAddress(address)) {
+      listenForDatagrams(reactor, address, 'member');
+      continue;
+    }
     for (const socket of listenOn(kernel, address, setup.settings.connection)) {
       reactor.addListener(socket, profile);
     }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 
+import { staged } from '../support/datagram-stage.js';
 import { NetClient } from '../support/net-client.js';
 import { startCommand } from '../support/spawned-program.js';
 
@@ -96,3 +97,16 @@ test('with MILLRACE_HINTS=1 it tells what to type, which works', async (t) => {
     ),
   );
 });
+
+test('it echoes datagrams, and counts them at the end', (t) =>
+  staged(async (stage) => {
+    const server = startCommand(t, ['echo', '--listen', 'udp://127.0.0.1:0']);
+    const [url] = await server.addresses();
+    const peer = await stage.peer();
+    await peer.send('hello', url!);
+    assert.deepEqual((await peer.read(1)).map(String), ['hello']);
+    server.signal('SIGINT');
+    const { code, stdout } = await server.ended();
+    assert.equal(code, 0);
+    assert.match(stdout, /0 B in, 0 B out, 1 datagram\n$/);
+  }));

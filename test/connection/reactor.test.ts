@@ -7,6 +7,7 @@ import type { Connection, Handler } from '../../src/api.js';
 import { AF_INET, SOCK_STREAM } from '../../src/base/linux.js';
 import { makeId } from '../../src/connection/connection-table.js';
 import { Profile } from '../../src/connection/profile.js';
+import { receiveMessage } from '../../src/connection/receive-message.js';
 import type { MillraceError } from '../../src/errors.js';
 import { hookNotes, type RigOptions, SimRig } from '../support/reactor-rig.js';
 
@@ -181,7 +182,7 @@ describe('mail', () => {
         throw new Error('as told');
       },
     });
-    reactor.receiveMessage(Buffer.from('hello'), 7);
+    receiveMessage(reactor, Buffer.from('hello'), 7);
     assert.deepEqual(messages, [true, 'hello', 7]);
     assert.deepEqual(rig.warnings.map(String), ['Error: as told']);
     assert.equal(rig.stats.hook, 'none');

@@ -82,7 +82,8 @@ test('a successor starts with gauges at zero and goes on with the totals', () =>
   stats.enterHook(Hook.onOpen, 2);
   stats.reset();
   const zeroed = NAMES.filter((name) => stats.get(Counter[name]) === 0);
-  assert.deepEqual(zeroed.sort(), ['blockBytes', 'connections', 'queuedBytes']);
+  const gauges = ['blockBytes', 'connections', 'datagramSockets', 'queuedBytes', 'sessions'];
+  assert.deepEqual(zeroed.sort(), gauges);
   assert.equal(stats.turnStartedAt, 0);
   assert.equal(stats.hook, 'none');
   assert.equal(stats.slot, -1);

@@ -9,6 +9,7 @@ import { closingSuite } from './driver-closing.js';
 import { connectingSuite } from './driver-connecting.js';
 import { receivingSuite } from './driver-receiving.js';
 import { sendingSuite } from './driver-sending.js';
+import { watchingSuite } from './driver-watching.js';
 import { type DriverEnvironment, Rig } from './rig.js';
 
 export type { DriverEnvironment } from './rig.js';
@@ -26,5 +27,6 @@ export function driverContract(name: string, makeEnvironment: () => DriverEnviro
     receivingSuite(current);
     sendingSuite(current);
     closingSuite(current);
+    watchingSuite(current);
   });
 }

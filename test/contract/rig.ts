@@ -47,6 +47,7 @@ export class Recorder implements Completions {
   onReceived: (slot: number, bytes: Buffer) => void = () => {};
   onAccepted: (slot: number, fd: number) => void = () => {};
   onEnded: (slot: number) => void = () => {};
+  onReady: (slot: number, events: number) => void = () => {};
 
   accepted(slot: number, fd: number): void {
     this.lines.push(`accepted ${slot}`);
@@ -83,6 +84,11 @@ export class Recorder implements Completions {
 
   failed(slot: number, errno: number): void {
     this.lines.push(`failed ${slot} ${errno}`);
+  }
+
+  ready(slot: number, events: number): void {
+    this.lines.push(`ready ${slot} ${events}`);
+    this.onReady(slot, events);
   }
 
   closed(slot: number): void {

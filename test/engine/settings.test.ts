@@ -36,6 +36,7 @@ describe('readSettings()', () => {
         blockBytesMax: 268_435_456,
         guardMemory: process.env.MILLRACE_GUARD === '1',
         connection: {},
+        datagram: {},
       },
       balance: 'round-robin',
       reusePort: false,

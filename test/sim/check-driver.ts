@@ -7,6 +7,7 @@
 
 import assert from 'node:assert/strict';
 
+import { EPOLLIN, EPOLLOUT } from '../../src/base/linux.js';
 import {
   type Completions,
   type Driver,
@@ -20,6 +21,12 @@ import { checkInterest, type Slot } from './check-interest.js';
 import type { SimEpoll } from './sim-epoll.js';
 
 export class DriverMonitor implements Driver, Completions {
+  readonly name: string;
+  readonly counters: DriverCounters;
+  readonly doorbellDescriptor: number;
+  readonly wakeDescriptor: number;
+  readonly isAsynchronous: boolean;
+  readonly receiveAhead: number;
   readonly #inner: Driver;
   readonly #above: Completions;
   readonly #options: DriverOptions;
@@ -45,31 +52,14 @@ export class DriverMonitor implements Driver, Completions {
   ) {
     this.#above = above;
     this.#options = options;
-    this.#inner = create(this);
-  }
-
-  get name(): string {
-    return this.#inner.name;
-  }
-
-  get counters(): DriverCounters {
-    return this.#inner.counters;
-  }
-
-  get doorbellDescriptor(): number {
-    return this.#inner.doorbellDescriptor;
-  }
-
-  get wakeDescriptor(): number {
-    return this.#inner.wakeDescriptor;
-  }
-
-  get isAsynchronous(): boolean {
-    return this.#inner.isAsynchronous;
-  }
-
-  get receiveAhead(): number {
-    return this.#inner.receiveAhead;
+    const inner = create(this);
+    this.#inner = inner;
+    this.name = inner.name;
+    this.counters = inner.counters;
+    this.doorbellDescriptor = inner.doorbellDescriptor;
+    this.wakeDescriptor = inner.wakeDescriptor;
+    this.isAsynchronous = inner.isAsynchronous;
+    this.receiveAhead = inner.receiveAhead;
   }
 
   trim(limit: number): void {
@@ -107,6 +97,17 @@ export class DriverMonitor implements Driver, Completions {
 
   connect(slot: number, fd: number, sockaddr: Uint8Array): number {
     return this.#begin(slot, fd, 'connecting', this.#inner.connect(slot, fd, sockaddr));
+  }
+
+  watch(slot: number, fd: number): number {
+    return this.#begin(slot, fd, 'watched', this.#inner.watch(slot, fd));
+  }
+
+  want(slot: number, events: number): number {
+    const facts = this.#find(slot, 'want', 'watched');
+    facts.isReceiving = (events & EPOLLIN) !== 0;
+    facts.isPending = (events & EPOLLOUT) !== 0;
+    return this.#inner.want(slot, events);
   }
 
   accept(slot: number): void {
@@ -191,21 +192,11 @@ export class DriverMonitor implements Driver, Completions {
     this.#closing = -1;
   }
 
-  setOption(slot: number, level: number, name: number, value: Uint8Array): number {
-    return this.#inner.setOption(slot, level, name, value);
-  }
-
-  getOption(slot: number, level: number, name: number, value: Uint8Array): number {
-    return this.#inner.getOption(slot, level, name, value);
-  }
-
-  localAddress(slot: number, sockaddr: Uint8Array): number {
-    return this.#inner.localAddress(slot, sockaddr);
-  }
-
-  peerAddress(slot: number, sockaddr: Uint8Array): number {
-    return this.#inner.peerAddress(slot, sockaddr);
-  }
+  readonly setOption: Driver['setOption'] = (...values) => this.#inner.setOption(...values);
+  readonly getOption: Driver['getOption'] = (...values) => this.#inner.getOption(...values);
+  readonly localAddress: Driver['localAddress'] = (...values) =>
+    this.#inner.localAddress(...values);
+  readonly peerAddress: Driver['peerAddress'] = (...values) => this.#inner.peerAddress(...values);
 
   discard(fd: number): void {
     this.#inner.discard(fd);
@@ -300,6 +291,13 @@ export class DriverMonitor implements Driver, Completions {
     assert.ok(errno > 0, `failed with errno ${errno}`);
     facts.hasFailed = true;
     this.#above.failed(slot, errno);
+  }
+
+  ready(slot: number, events: number): void {
+    const facts = this.#complete(slot, 'ready', 'watched');
+    assert.ok(facts.count === 0 && events !== 0, `slot ${slot}: ready twice, or for nothing`);
+    facts.count = 1;
+    this.#above.ready(slot, events);
   }
 
   closed(slot: number): void {

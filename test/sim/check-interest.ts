@@ -10,7 +10,7 @@ import { EPOLLIN, EPOLLOUT } from '../../src/base/linux.js';
 import type { SimEpoll } from './sim-epoll.js';
 
 export interface Slot {
-  kind: 'stream' | 'listener' | 'connecting' | 'closing';
+  kind: 'stream' | 'listener' | 'connecting' | 'watched' | 'closing';
   readonly fd: number;
   isReceiving: boolean;
   isAccepting: boolean;

@@ -22,7 +22,14 @@ import {
   ESOCKTNOSUPPORT,
   ETIMEDOUT,
 } from '../../src/base/errno.js';
-import { AF_INET, AF_INET6, AF_UNIX, EPOLL_CTL_ADD, SOCK_STREAM } from '../../src/base/linux.js';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  EPOLL_CTL_ADD,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+} from '../../src/base/linux.js';
 import type { Description } from './sim-descriptors.js';
 import { SimEpoll } from './sim-epoll.js';
 import type { SimMemory } from './sim-memory.js';
@@ -42,9 +49,9 @@ export function roomForDescriptor(world: SimWorld): number {
 /** A fresh socket that no descriptor names yet, or -errno. */
 export function createSocket(world: SimWorld, domain: number, type: number): SimSocket | number {
   if (domain !== AF_INET && domain !== AF_INET6 && domain !== AF_UNIX) return -EAFNOSUPPORT;
-  if (type !== SOCK_STREAM) return -ESOCKTNOSUPPORT;
+  if (type !== SOCK_STREAM && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT;
   if (world.faults.hit('socketNoMemory')) return -memoryError(world);
-  const socket = world.network.socket(domain);
+  const socket = world.network.socket(domain, type);
   socket.isConfined = true;
   return socket;
 }

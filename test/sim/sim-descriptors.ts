@@ -22,7 +22,7 @@ export interface DescriptorRecord {
 
 /** What a descriptor names. It lives until its last descriptor is closed. */
 export abstract class Description {
-  abstract readonly kind: 'tcp' | 'unix' | 'epoll' | 'eventfd' | 'uring' | 'file';
+  abstract readonly kind: 'tcp' | 'unix' | 'datagram' | 'epoll' | 'eventfd' | 'uring' | 'file';
   /** Descriptors that name it. */
   references = 0;
   readonly watchers: Watcher[] = [];

@@ -4,18 +4,18 @@
  */
 
 import { EADDRINUSE, ECONNREFUSED, EISDIR, ENOENT } from '../../src/base/errno.js';
-import type { UnixSocket } from './sim-unix.js';
+import type { SimSocket } from './sim-socket.js';
 
 interface Entry {
   readonly kind: 'directory' | 'file' | 'socket';
   mode: number;
   /** The socket bound to it, while it lives. */
-  socket: UnixSocket | undefined;
+  socket: SimSocket | undefined;
 }
 
 export class SimFiles {
   readonly #entries = new Map<string, Entry>();
-  readonly #abstract = new Map<string, UnixSocket>();
+  readonly #abstract = new Map<string, SimSocket>();
   #nextName = 1;
 
   constructor() {
@@ -44,10 +44,10 @@ export class SimFiles {
     return `\0${(this.#nextName++).toString(16).padStart(5, '0')}`;
   }
 
-  bind(name: string, socket: UnixSocket): number {
+  bind(name: string, socket: SimSocket): number {
     if (name.charCodeAt(0) === 0) {
-      if (this.#abstract.has(name)) return -EADDRINUSE;
-      this.#abstract.set(name, socket);
+      if (this.#abstract.has(keyOf(name, socket.kind))) return -EADDRINUSE;
+      this.#abstract.set(keyOf(name, socket.kind), socket);
       return 0;
     }
     const parent = name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : '.';
@@ -58,15 +58,16 @@ export class SimFiles {
   }
 
   /** The socket is gone: its abstract name is free, its file stays. */
-  forget(name: string, socket: UnixSocket): void {
-    if (this.#abstract.get(name) === socket) this.#abstract.delete(name);
+  forget(name: string, socket: SimSocket): void {
+    const key = keyOf(name, socket.kind);
+    if (this.#abstract.get(key) === socket) this.#abstract.delete(key);
     const entry = this.#entries.get(name);
     if (entry?.socket === socket) entry.socket = undefined;
   }
 
-  /** The socket bound to a name, or -errno. */
-  find(name: string): UnixSocket | number {
-    if (name.charCodeAt(0) === 0) return this.#abstract.get(name) ?? -ECONNREFUSED;
+  /** The socket bound to a name, or -errno. A path may lead to one of another kind. */
+  find(name: string, kind: SimSocket['kind']): SimSocket | number {
+    if (name.charCodeAt(0) === 0) return this.#abstract.get(keyOf(name, kind)) ?? -ECONNREFUSED;
     const entry = this.#entries.get(name);
     if (entry === undefined) return -ENOENT;
     return entry.socket ?? -ECONNREFUSED;
@@ -92,4 +93,9 @@ export class SimFiles {
     if (entry === undefined) return -ENOENT;
     return entry.kind === 'socket' ? 1 : 0;
   }
+}
+
+/** Each kind of socket has abstract names of its own. */
+function keyOf(name: string, kind: SimSocket['kind']): string {
+  return `${kind}${name}`;
 }

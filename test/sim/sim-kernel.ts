@@ -5,7 +5,14 @@
  */
 
 import { EAGAIN, EBADF, EINVAL, EMSGSIZE, ENOMEM, ENOTSOCK } from '../../src/base/errno.js';
-import type { Alarm, Doorbell, Kernel, Region, Ring } from '../../src/base/kernel.js';
+import type {
+  Alarm,
+  DatagramCalls,
+  Doorbell,
+  Kernel,
+  Region,
+  Ring,
+} from '../../src/base/kernel.js';
 import { IOV_MAX } from '../../src/base/linux.js';
 import type { Random } from './random.js';
 import {
@@ -18,6 +25,7 @@ import {
   roomForDescriptor,
   sendTo,
 } from './sim-calls.js';
+import { SimDatagramCalls } from './sim-datagram-calls.js';
 import { type Description, type DescriptorRecord, SimEventfd } from './sim-descriptors.js';
 import { SimEpoll } from './sim-epoll.js';
 import { readSimFile, type SimFile } from './sim-file.js';
@@ -36,6 +44,7 @@ export interface SimKernelOptions {
 export class SimKernel implements Kernel {
   readonly name: string;
   readonly host: SimHost;
+  readonly datagrams: DatagramCalls;
   readonly #world: SimWorld;
   readonly #thread: number;
   /** What `random` draws from. */
@@ -58,6 +67,7 @@ export class SimKernel implements Kernel {
     this.#registry = options.registry;
     this.#owner = options.owner ?? thread + 1;
     this.host = new SimHost(name, world);
+    this.datagrams = new SimDatagramCalls(world, name, (...values) => this.#done(...values));
   }
 
   /** The thread dies where it stands: nothing of it runs any more. Its descriptors stay open. */
@@ -229,9 +239,7 @@ export class SimKernel implements Kernel {
     return this.#done('duplicate', fd, 0, description ? this.#open(description) : -EBADF);
   }
 
-  reserve(): number {
-    return this.eventfd();
-  }
+  readonly reserve = () => this.eventfd();
 
   unlink(path: string): number {
     return this.#done('unlink', path.length, 0, this.#world.files.unlink(path));
@@ -271,9 +279,7 @@ export class SimKernel implements Kernel {
     return this.#done('epollWait', epfd, target.length, result);
   }
 
-  eventfd(): number {
-    return this.#done('eventfd', 0, 0, this.#open(new SimEventfd()));
-  }
+  readonly eventfd = () => this.#done('eventfd', 0, 0, this.#open(new SimEventfd()));
 
   signal(eventfd: number): number {
     const description = this.#counter(eventfd, 'signal');
@@ -327,9 +333,7 @@ export class SimKernel implements Kernel {
     this.#done('own', fd, 0, 0);
   }
 
-  now(): number {
-    return this.#world.timeline.now;
-  }
+  readonly now = () => this.#world.timeline.now;
 
   random(): number {
     return this.#done('random', 0, 0, this.#entropy.uint32());
@@ -350,13 +354,9 @@ export class SimKernel implements Kernel {
     return new SimAlarm(this.host, callback);
   }
 
-  descriptorLimit(): number {
-    return this.#world.shape.descriptorLimit;
-  }
+  readonly descriptorLimit = () => this.#world.shape.descriptorLimit;
 
-  pinThread(cpu: number): number {
-    return this.#done('pinThread', cpu, 0, 0);
-  }
+  readonly pinThread = (cpu: number) => this.#done('pinThread', cpu, 0, 0);
 
   /** Writes a call to the trace and returns its result. */
   #done(name: string, first: number, second: number, result: number): number {

@@ -4,7 +4,7 @@
  */
 
 import { EADDRINUSE } from '../../src/base/errno.js';
-import { AF_UNIX } from '../../src/base/linux.js';
+import { AF_UNIX, SOCK_DGRAM, SOCK_STREAM } from '../../src/base/linux.js';
 import type { Faults } from './faults.js';
 import type { Random } from './random.js';
 import type { WorldShape } from './shape.js';
@@ -13,7 +13,9 @@ import type { SimFiles } from './sim-files.js';
 import type { SimSocket } from './sim-socket.js';
 import { TcpSocket } from './sim-tcp.js';
 import type { Timeline } from './sim-timeline.js';
+import { UdpPorts, UdpSocket } from './sim-udp.js';
 import { UnixSocket } from './sim-unix.js';
+import { UnixDatagramSocket } from './sim-unix-datagram.js';
 
 /** Linux's default range of ports that it picks itself (ip_local_port_range). */
 const PORT_FIRST = 32_768;
@@ -27,6 +29,8 @@ export class SimNetwork {
   readonly random: Random;
   /** Hosts whose SYNs nobody answers. */
   readonly blackholes = new Set<string>();
+  readonly udpPorts: UdpPorts = new UdpPorts(this);
+  readonly unixDatagrams = new Set<UnixDatagramSocket>();
   readonly #bound = new Map<number, Set<TcpSocket>>();
   readonly #listeners = new Map<number, TcpSocket[]>();
 
@@ -45,7 +49,10 @@ export class SimNetwork {
   }
 
   /** A fresh socket that no descriptor names yet. */
-  socket(domain: number): SimSocket {
+  socket(domain: number, type = SOCK_STREAM): SimSocket {
+    if (type === SOCK_DGRAM) {
+      return domain === AF_UNIX ? new UnixDatagramSocket(this) : new UdpSocket(this, domain);
+    }
     return domain === AF_UNIX ? new UnixSocket(this) : new TcpSocket(this, domain);
   }
 

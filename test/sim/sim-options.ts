@@ -10,6 +10,8 @@ import * as linux from '../../src/base/linux.js';
 export interface SocketFacts {
   readonly domain: number;
   readonly isListening: boolean;
+  /** SO_TYPE; a stream when left out. */
+  readonly type?: number;
   /** SO_ERROR: returns and clears the pending error. */
   takeError(): number;
 }
@@ -27,6 +29,8 @@ const SOCKET_RULES = new Map<number, IntegerRule>([
   [linux.SO_REUSEADDR, FLAG],
   [linux.SO_KEEPALIVE, FLAG],
   [linux.SO_REUSEPORT, FLAG],
+  [linux.SO_BROADCAST, FLAG],
+  [linux.SO_RXQ_OVFL, FLAG],
   [linux.SO_SNDBUF, { low: -ANY, high: ANY, initial: 0 }],
   [linux.SO_RCVBUF, { low: -ANY, high: ANY, initial: 0 }],
   [linux.SO_INCOMING_CPU, { low: -ANY, high: ANY, initial: -1 }],
@@ -45,7 +49,16 @@ const TCP_RULES = new Map<number, IntegerRule>([
   [linux.TCP_NOTSENT_LOWAT, { low: -ANY, high: ANY, initial: 0 }],
 ]);
 
-const IPV6_RULES = new Map<number, IntegerRule>([[linux.IPV6_V6ONLY, FLAG]]);
+const IP_RULES = new Map<number, IntegerRule>([
+  [linux.IP_RECVERR, FLAG],
+  [linux.IP_MULTICAST_ALL, { low: 0, high: 1, initial: 1 }],
+]);
+
+const IPV6_RULES = new Map<number, IntegerRule>([
+  [linux.IPV6_V6ONLY, FLAG],
+  [linux.IPV6_RECVERR, FLAG],
+  [linux.IPV6_MULTICAST_ALL, { low: 0, high: 1, initial: 1 }],
+]);
 
 export class SocketOptions {
   readonly #integers = new Map<number, number>();
@@ -77,6 +90,18 @@ export class SocketOptions {
 
   get ipv6Only(): boolean {
     return this.integer(linux.IPPROTO_IPV6, linux.IPV6_V6ONLY) !== 0;
+  }
+
+  /** SO_RXQ_OVFL. */
+  get wantsOverflow(): boolean {
+    return this.integer(linux.SOL_SOCKET, linux.SO_RXQ_OVFL) !== 0;
+  }
+
+  /** IP_RECVERR or IPV6_RECVERR. */
+  wantsErrors(domain: number): boolean {
+    return domain === linux.AF_INET6
+      ? this.integer(linux.IPPROTO_IPV6, linux.IPV6_RECVERR) !== 0
+      : this.integer(linux.IPPROTO_IP, linux.IP_RECVERR) !== 0;
   }
 
   /** An accepted connection has its listener's options. */
@@ -151,6 +176,7 @@ function isLinger(level: number, name: number): boolean {
 function ruleOf(domain: number, level: number, name: number): IntegerRule | number {
   if (level === linux.SOL_SOCKET) return SOCKET_RULES.get(name) ?? -ENOPROTOOPT;
   if (domain === linux.AF_UNIX) return -EOPNOTSUPP;
+  if (level === linux.IPPROTO_IP) return IP_RULES.get(name) ?? -ENOPROTOOPT;
   if (level === linux.IPPROTO_TCP) return TCP_RULES.get(name) ?? -ENOPROTOOPT;
   if (level === linux.IPPROTO_IPV6) {
     if (domain === linux.AF_INET6) return IPV6_RULES.get(name) ?? -ENOPROTOOPT;
@@ -180,11 +206,14 @@ function rounded(level: number, name: number, value: number): number {
 }
 
 function factOf(facts: SocketFacts, name: number): number | undefined {
-  if (name === linux.SO_TYPE) return linux.SOCK_STREAM;
+  if (name === linux.SO_TYPE) return facts.type ?? linux.SOCK_STREAM;
   if (name === linux.SO_ERROR) return facts.takeError();
   if (name === linux.SO_ACCEPTCONN) return Number(facts.isListening);
   if (name === linux.SO_DOMAIN) return facts.domain;
-  if (name === linux.SO_PROTOCOL) return facts.domain === linux.AF_UNIX ? 0 : linux.IPPROTO_TCP;
+  if (name === linux.SO_PROTOCOL) {
+    if (facts.domain === linux.AF_UNIX) return 0;
+    return facts.type === linux.SOCK_DGRAM ? linux.IPPROTO_UDP : linux.IPPROTO_TCP;
+  }
   return undefined;
 }
 

@@ -11,6 +11,7 @@ import {
   EISCONN,
   ENOTCONN,
   EPIPE,
+  EPROTOTYPE,
 } from '../../src/base/errno.js';
 import {
   AF_UNIX,
@@ -102,8 +103,9 @@ export class UnixSocket extends SimSocket {
   override connect(sockaddr: Uint8Array): number {
     const name = parseUnix(sockaddr);
     if (typeof name === 'number') return name;
-    const listener = name === '' ? -ECONNREFUSED : this.network.files.find(name);
+    const listener = name === '' ? -ECONNREFUSED : this.network.files.find(name, this.kind);
     if (typeof listener === 'number') return listener;
+    if (!(listener instanceof UnixSocket)) return -EPROTOTYPE;
     if (!listener.isListening || (listener.shutdownMask & RECEIVE_SHUT) !== 0) {
       return -ECONNREFUSED;
     }

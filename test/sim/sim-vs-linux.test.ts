@@ -13,6 +13,7 @@ import type { Kernel } from '../../src/base/kernel.js';
 import { LinuxKernel } from '../../src/base/linux-kernel.js';
 import { Rig } from './differential-rig.js';
 import { ADDRESS_SCRIPTS } from './scripts-address.js';
+import { DATAGRAM_SCRIPTS } from './scripts-datagram.js';
 import { EPOLL_SCRIPTS } from './scripts-epoll.js';
 import { TCP_SCRIPTS } from './scripts-tcp.js';
 import { UNIX_SCRIPTS } from './scripts-unix.js';
@@ -39,6 +40,7 @@ describe('the simulated kernel answers as Linux does', { skip: !isLinux }, () =>
   const scripts = [
     ...TCP_SCRIPTS,
     ...UNIX_SCRIPTS,
+    ...DATAGRAM_SCRIPTS,
     ...EPOLL_SCRIPTS,
     ...ADDRESS_SCRIPTS,
     ...URING_SCRIPTS,

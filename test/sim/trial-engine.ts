@@ -8,10 +8,10 @@
 import assert from 'node:assert/strict';
 
 import type { Handler, ServeOptions } from '../../src/api.js';
-import type { Address } from '../../src/base/address.js';
-import { MillraceError, SystemError } from '../../src/errors.js';
+import type { ListenAddress } from '../../src/base/datagram-address.js';
 import { readSettings } from '../../src/engine/settings.js';
 import { ThreadedServer } from '../../src/engine/threaded-server.js';
+import { MillraceError, SystemError } from '../../src/errors.js';
 import { checkEnds } from './check-ends.js';
 import { Faults } from './faults.js';
 import { Random } from './random.js';
@@ -42,7 +42,7 @@ export class EngineTrial {
   readonly #kind: Kind;
   readonly #threads: SimThreads;
   readonly #server: ThreadedServer;
-  readonly #addresses: readonly Address[];
+  readonly #addresses: readonly ListenAddress[];
   readonly #ledgers = new Map<SimWorker, Ledger>();
   readonly #clients: Client[] = [];
   readonly #bytesMax: number;

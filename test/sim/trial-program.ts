@@ -4,8 +4,8 @@
  */
 
 import assert from 'node:assert/strict';
-
 import type { Handler } from '../../src/api.js';
+import { isDatagramAddress } from '../../src/base/datagram-address.js';
 import { DescriptorRegistry } from '../../src/base/descriptors.js';
 import { listenOn } from '../../src/connection/listen-socket.js';
 import { Mailbox } from '../../src/connection/mailbox.js';
@@ -53,6 +53,7 @@ export class ReactorProgram {
     this.#profile = new Profile(handler, setup.settings.connection);
     this.reactor = this.#makeReactor();
     for (const address of setup.listen) {
+      if (isDatagramAddress(address)) continue;
       for (const socket of listenOn(kernel, address, setup.settings.connection)) {
         this.reactor.addListener(socket, this.#profile);
       }

@@ -312,6 +312,10 @@ export class SlotTrial implements Completions {
     }
   }
 
+  ready(slot: number): void {
+    assert.fail(`ready of slot ${slot}, and nothing is watched`);
+  }
+
   woken(): void {}
 
   gather(_slot: number, vector: SendVector): void {

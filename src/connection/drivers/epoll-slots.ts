@@ -4,6 +4,7 @@
  */
 
 import { Columns } from '../../base/columns.js';
+import { EBADF } from '../../base/errno.js';
 import type { Kernel } from '../../base/kernel.js';
 import {
   EPOLL_CTL_ADD,
@@ -20,6 +21,8 @@ export const STREAM = 1;
 export const LISTENER = 2;
 export const CONNECTING = 3;
 export const CLOSING = 4;
+/** A descriptor whose calls are made above the driver. */
+export const POLLED = 5;
 
 /** What a slot does, as bits. */
 export const REGISTERED = 1;
@@ -105,6 +108,17 @@ export class EpollSlots {
       this.flags[slot] &= ~flag;
       this.sync(slot, kind === STREAM);
     }
+  }
+
+  /** What a watched slot waits for. 0 or -errno. */
+  want(slot: number, events: number): number {
+    if (this.kinds[slot] !== POLLED) {
+      return -EBADF;
+    }
+    const receiving = (events & EPOLLIN) === 0 ? 0 : RECEIVING;
+    const sending = (events & EPOLLOUT) === 0 ? 0 : SENDING;
+    this.flags[slot] = (this.flags[slot] & ~(RECEIVING | SENDING)) | receiving | sending;
+    return this.sync(slot, true);
   }
 
   /** Brings the registration in line with what the slot does. 0 or -errno. */

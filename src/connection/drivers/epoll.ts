@@ -110,6 +110,15 @@ export class EpollDriver implements Driver {
     return this.#connects.begin(slot, fd, sockaddr);
   }
 
+  watch(slot: number, fd: number): number {
+    this.#slots.begin(slot, fd, s.POLLED);
+    return 0;
+  }
+
+  want(slot: number, events: number): number {
+    return this.#slots.want(slot, events);
+  }
+
   accept(slot: number): void {
     if (this.#slots.kinds[slot] === s.LISTENER) {
       this.#listeners.start(slot);
@@ -160,9 +169,8 @@ export class EpollDriver implements Driver {
     return m < 0 ? m : PENDING;
   }
 
-  finishSend(): number {
-    return PENDING; // Only where the socket is full.
-  }
+  /** A send is pending only where the socket is full. */
+  readonly finishSend = () => PENDING;
 
   shutdown(slot: number): number {
     this.counters.calls += 1;
@@ -177,8 +185,7 @@ export class EpollDriver implements Driver {
     }
     const fd = this.#slots.fds[slot];
     if (abort && this.#slots.kinds[slot] !== s.LISTENER) {
-      this.counters.calls += 1;
-      this.#kernel.setSocketOption(fd, linux.SOL_SOCKET, linux.SO_LINGER, LINGER_RESET);
+      this.setOption(slot, linux.SOL_SOCKET, linux.SO_LINGER, LINGER_RESET);
     }
     this.#slots.end(slot, s.CLOSING);
     this.counters.calls += 1;
@@ -266,44 +273,36 @@ export class EpollDriver implements Driver {
       this.#listeners.onEvent(slot);
     } else if (kind === s.CONNECTING) {
       this.#connects.onEvent(slot);
+    } else if (kind === s.POLLED) {
+      this.#completions.ready(slot, events);
     } else {
       this.counters.staleEvents += 1;
     }
   }
 
   #onStream(slot: number, events: number): void {
-    const generation = this.#slots.generations[slot];
-    if (
-      (events & (linux.EPOLLOUT | linux.EPOLLERR | linux.EPOLLHUP)) !== 0 &&
-      (this.#slots.flags[slot] & s.SENDING) !== 0
-    ) {
+    const { flags, generations } = this.#slots;
+    const generation = generations[slot];
+    const isError = (events & (linux.EPOLLERR | linux.EPOLLHUP)) !== 0;
+    if ((isError || (events & linux.EPOLLOUT) !== 0) && (flags[slot] & s.SENDING) !== 0) {
       this.#onWritable(slot);
-      if (
-        this.#slots.generations[slot] !== generation ||
-        (this.#slots.flags[slot] & s.FAILED) !== 0
-      ) {
+      if (generations[slot] !== generation || (flags[slot] & s.FAILED) !== 0) {
         return;
       }
     }
-    if ((events & (linux.EPOLLIN | linux.EPOLLERR | linux.EPOLLHUP)) === 0) {
+    if (!isError && (events & linux.EPOLLIN) === 0) {
       return;
     }
-    if ((this.#slots.flags[slot] & (s.RECEIVING | s.ENDED)) === s.RECEIVING) {
+    if ((flags[slot] & (s.RECEIVING | s.ENDED)) === s.RECEIVING) {
       this.#onReadable(slot, generation);
-      if (
-        (events & (linux.EPOLLERR | linux.EPOLLHUP)) === 0 ||
-        this.#slots.generations[slot] !== generation
-      ) {
+      if (!isError || generations[slot] !== generation) {
         return;
       }
-      if ((this.#slots.flags[slot] & (s.RECEIVING | s.ENDED)) === s.RECEIVING) {
+      if ((flags[slot] & (s.RECEIVING | s.ENDED)) === s.RECEIVING) {
         return;
       }
     }
-    if (
-      (events & (linux.EPOLLERR | linux.EPOLLHUP)) !== 0 &&
-      (this.#slots.flags[slot] & s.FAILED) === 0
-    ) {
+    if (isError && (flags[slot] & s.FAILED) === 0) {
       this.#onHangup(slot, (events & linux.EPOLLERR) !== 0);
     }
   }

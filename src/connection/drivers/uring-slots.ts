@@ -14,6 +14,8 @@ export const STREAM = 1;
 export const LISTENER = 2;
 export const CONNECTING = 3;
 export const CLOSING = 4;
+/** A descriptor whose calls are made above the driver. */
+export const POLLED = 5;
 
 // What a slot does, as bits.
 /** Receiving is wanted. */
@@ -62,6 +64,8 @@ export const TAG_WAKE = 8;
 export const TAG_COMMAND = 9;
 /** A cancel of all that a slot has under way: counted, so that the descriptor is closed after it was looked up. */
 export const TAG_CANCEL = 10;
+/** A watched descriptor is ready. */
+export const TAG_WATCH = 11;
 
 export class UringSlots {
   fds!: Int32Array;

@@ -25,6 +25,7 @@ import { UringSender } from './uring-sender.js';
 import type { UringFeatures } from './uring-setup.js';
 import * as s from './uring-slots.js';
 import type { UringUnit } from './uring-unit.js';
+import { UringWatches } from './uring-watches.js';
 
 /** With it close sends RST. */
 const LINGER_RESET = encodeLinger('abort', 0);
@@ -54,6 +55,7 @@ export class UringDriver implements Driver {
   readonly #files: UringFiles;
   readonly #accepts: UringAccepts;
   readonly #connects: UringConnects;
+  readonly #watches: UringWatches;
   readonly #sender: UringSender;
   readonly #receives: UringReceives;
   /** Slots closed, with nothing under way, to be reported. */
@@ -80,6 +82,7 @@ export class UringDriver implements Driver {
     this.receiveAhead = this.#files.first.buffers.count * this.#files.first.buffers.size;
     this.#accepts = new UringAccepts(shared, this.#files, options.acceptBudget);
     this.#connects = new UringConnects(shared, this.#files);
+    this.#watches = new UringWatches(shared, this.#files);
     const fail = (slot: number, code: number) => this.#fail(slot, code);
     this.#sender = new UringSender(shared, this.#files, fail);
     const { multishotReceive } = options.features;
@@ -101,6 +104,7 @@ export class UringDriver implements Driver {
       this.#receives.hasWork ||
       this.#accepts.hasWork ||
       this.#connects.hasWork ||
+      this.#watches.hasWork ||
       this.#files.hasPending
     );
   }
@@ -119,6 +123,15 @@ export class UringDriver implements Driver {
     this.#files.begin(slot, fd, s.CONNECTING);
     this.#connects.begin(slot, fd, sockaddr);
     return 0;
+  }
+
+  watch(slot: number, fd: number): number {
+    this.#files.begin(slot, fd, s.POLLED);
+    return 0;
+  }
+
+  want(slot: number, events: number): number {
+    return this.#watches.want(slot, events);
   }
 
   accept(slot: number): void {
@@ -211,6 +224,7 @@ export class UringDriver implements Driver {
       this.#armWake();
     }
     let handled = this.#connects.hasWork ? this.#connects.report() : 0;
+    this.#watches.arm();
     this.#accepts.begin();
     if (this.#accepts.hasWork) {
       handled += this.#accepts.report();
@@ -301,6 +315,9 @@ export class UringDriver implements Driver {
       case s.TAG_CONNECT:
         this.#slots.underWay[slot] -= 1;
         this.#connects.onEvent(slot);
+        break;
+      case s.TAG_WATCH:
+        this.#watches.onCompletion(slot, result);
         break;
       case s.TAG_GUARD:
         this.#receives.onGuard(slot, result, flags);
