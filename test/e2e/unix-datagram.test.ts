@@ -136,6 +136,26 @@ for (const shape of DATAGRAM_SHAPES) {
         assert.equal(second.socket.send('too late'), 'closed');
       }));
 
+    it('what a client sent before it went without reading is not lost', () =>
+      staged(async (stage) => {
+        const url = listen();
+        const server = await stage.serve(shape, { listen: url });
+        const { socket } = await client(url);
+        socket.pause();
+        for (let i = 1; i <= 5; i += 1) {
+          socket.send(`${i}`);
+          socket.flush();
+          // An echo that nobody reads makes the end a reset.
+          await counted(server, 'datagramsSent', Math.min(i, 3));
+        }
+        socket.close();
+        await awaitCondition(async () => (await report(server)).closed.length === 1, 'the end');
+        const { closed, errors } = await report(server);
+        assert.deepEqual([closed[0]!.received, closed[0]!.code], [5, 'reset']);
+        // The answers that nobody takes any more.
+        assert.ok(errors.every((error) => /^(?:EPIPE|ECONNRESET) seqpacket/.test(error)));
+      }));
+
     it('are bounded in number', () =>
       staged(async (stage) => {
         const url = listen();

@@ -67,6 +67,8 @@ export class DatagramEndpoint implements DatagramSocket {
   readonly table: SessionTable | undefined;
   /** The one of a socket that was accepted. */
   readonly session: PeerSession | undefined;
+  /** What broke the connection, which ends once everything is read. */
+  failure: Error | undefined = undefined;
   /** Called once when the socket ends. */
   onEnd: () => void = () => {};
   /** `full` was answered: `onSocketDrain` is owed. */
@@ -285,10 +287,11 @@ export class DatagramEndpoint implements DatagramSocket {
     this.isOpen = false;
     this.onEnd();
     const { state } = this.hub;
+    const cause = error ?? this.failure;
     this.#reason = {
-      code,
+      code: code === 'ended' && cause !== undefined ? 'reset' : code,
       unsentBytes: this.backlog.byteLength,
-      ...(error === undefined ? {} : { error }),
+      ...(cause === undefined ? {} : { error: cause }),
       ...(timeout === undefined ? {} : { timeout }),
     };
     this.backlog.takeAll();

@@ -40,7 +40,8 @@ export function readErrors(endpoint: DatagramEndpoint): void {
   if (n <= 0) {
     const code = pendingError(endpoint);
     if (code !== 0 && endpoint.isConnection) {
-      endpoint.end('error', new SystemError('receive', code, endpoint.remoteAddress));
+      // Its end, which the system reports as well, comes after what the peer had sent.
+      endpoint.failure = new SystemError('receive', code, endpoint.remoteAddress);
     } else if (code !== 0) {
       const error = new SystemError('send', code, endpoint.remoteAddress || undefined);
       reportError(endpoint, error, endpoint.remote);

@@ -35,7 +35,7 @@ export function onReady(endpoint: DatagramEndpoint, events: number): void {
   if ((events & EPOLLOUT) !== 0) {
     drainBacklog(endpoint);
   }
-  const isHangup = (events & EPOLLHUP) !== 0;
+  const isHangup = (events & EPOLLHUP) !== 0 || endpoint.failure !== undefined;
   // A hang-up is reported until the socket is closed: what was sent before it is taken even from a paused one.
   if (endpoint.isOpen && (isHangup || ((events & EPOLLIN) !== 0 && !endpoint.isPaused))) {
     receive(endpoint, isHangup);
@@ -65,8 +65,11 @@ function receive(endpoint: DatagramEndpoint, isHangup: boolean): void {
 function onNothing(endpoint: DatagramEndpoint, n: number, isHangup: boolean): void {
   if (n !== -EAGAIN && n !== -EINTR && n !== 0) {
     const error = new SystemError('receive', -n, endpoint.remoteAddress || endpoint.localAddress);
-    if (endpoint.isConnection) {
-      endpoint.end('error', error);
+    if (endpoint.isConnection && isHangup) {
+      endpoint.end('ended', error);
+    } else if (endpoint.isConnection) {
+      // There may be something to read before the end, which is reported again.
+      endpoint.failure = error;
     } else {
       reportError(endpoint, error, endpoint.remote);
     }

@@ -3,7 +3,7 @@
  * backlog when the kernel has no room. One that the kernel refuses is dropped and reported; the others go on.
  */
 
-import { EAGAIN, EINVAL, EIO, EMSGSIZE, ENOBUFS } from '../../base/errno.js';
+import { EAGAIN, ECONNRESET, EINVAL, EIO, EMSGSIZE, ENOBUFS } from '../../base/errno.js';
 import { AF_INET, AF_INET6 } from '../../base/linux.js';
 import type { DatagramPeer, SendResult } from '../../datagrams.js';
 import { SystemError } from '../../errors.js';
@@ -222,6 +222,10 @@ function transmit(endpoint: DatagramEndpoint, batch: SendBatch): number[] | unde
     } else if (retried !== first && n !== -EMSGSIZE && n !== -EINVAL) {
       // It may be the error of an earlier one, which the socket kept: taken, it is gone.
       retried = first;
+      if (endpoint.isConnection && n === -ECONNRESET) {
+        // Told once, and here: the end that follows has this cause.
+        endpoint.failure ??= new SystemError('send', ECONNRESET, endpoint.remoteAddress);
+      }
       readErrors(endpoint);
     } else {
       unsent += batch.datagramsOf(first);
