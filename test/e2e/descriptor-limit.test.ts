@@ -47,9 +47,9 @@ async function assertEchoes(peer: RawPeer): Promise<void> {
 }
 
 for (const { reactors, limit } of [
-  // Above what Node's loader opens at one time: all files of a module's imports.
-  { reactors: 1, limit: 120 },
-  { reactors: 3, limit: 128 },
+  // Above what Node's loader opens at one time: all files of a module's imports, in each thread.
+  { reactors: 1, limit: 256 },
+  { reactors: 3, limit: 768 },
 ]) {
   describe(`no descriptors left, ${reactors} reactor(s)`, () => {
     it('sheds orderly, does not spin, and serves again', async () => {
@@ -61,7 +61,7 @@ for (const { reactors, limit } of [
       try {
         const url = (await child.next()) as string;
         const stats = async () => (await child.ask('stats')) as Totals;
-        const clients = await connect(url, 300);
+        const clients = await connect(url, limit + 180);
         const endings = new Map<RawPeer, string>();
         await awaitCondition(async () => {
           const { connections, refusedDescriptorLimit } = await stats();

@@ -94,8 +94,12 @@ const FAMILIES = [
   },
 ];
 
-for (const { name, wildcard, group, host, device = '' } of FAMILIES) {
-  describe(`multicast, ${name}`, { skip: device === '' }, () => {
+// A machine may have no other interface than the loopback.
+for (const { name, wildcard, group, host, device } of FAMILIES) {
+  if (device === undefined) {
+    continue;
+  }
+  describe(`multicast, ${name}`, () => {
     it('reaches who joined, until it leaves, and nobody else', () =>
       closing(async () => {
         const member = await listener({
@@ -122,8 +126,7 @@ for (const { name, wildcard, group, host, device = '' } of FAMILIES) {
         });
       }));
 
-    // The loopback interface is a loop in wildcard case.
-    it('its loopback can be switched off, and on again', { skip: device === 'lo' }, () =>
+    const loopback = () =>
       closing(async () => {
         const groups = [{ group, interface: device }];
         const member = await listener({ bind: wildcard, groups });
@@ -140,8 +143,11 @@ for (const { name, wildcard, group, host, device = '' } of FAMILIES) {
         quiet.setMulticastLoopback(true);
         await reaches(quiet, to, member);
         assert.deepEqual(member.got, ['group']);
-      }),
-    );
+      });
+    // The loopback interface itself is a loop in any case.
+    if (device !== 'lo') {
+      it('its loopback can be switched off, and on again', loopback);
+    }
 
     it('wrong groups are told', () =>
       closing(async () => {
