@@ -59,10 +59,10 @@ export class UringBuffers {
   readonly #isRetired: Uint8Array;
   readonly #retired: number[] = [];
   /** Views by position and length, made once: received bytes are borrowed anyway. */
-  readonly #views: (Buffer | undefined)[];
-  readonly #viewStarts: Int32Array;
-  readonly #viewLengths: Int32Array;
-  readonly #viewShift: number;
+  #views!: (Buffer | undefined)[];
+  #viewStarts!: Int32Array;
+  #viewLengths!: Int32Array;
+  #viewShift!: number;
 
   private constructor(kernel: Kernel, count: number, size: number, isIncremental: boolean) {
     this.#kernel = kernel;
@@ -78,13 +78,6 @@ export class UringBuffers {
     this.#filled = new Int32Array(count);
     this.#pins = new Int32Array(count);
     this.#isRetired = new Uint8Array(count);
-    const total = count * size;
-    const views =
-      total > SMALL_BYTES ? 2 ** Math.ceil(Math.log2(total / BYTES_PER_VIEW)) : SMALL_VIEWS;
-    this.#viewShift = Math.clz32(views - 1);
-    this.#views = new Array<Buffer | undefined>(views);
-    this.#viewStarts = new Int32Array(views);
-    this.#viewLengths = new Int32Array(views);
   }
 
   /** Up to `count` (a power of two) buffers of `size` bytes for the ring `fd`, at first `initially`; or -errno. */
@@ -127,11 +120,25 @@ export class UringBuffers {
       this.#give(this.inUse);
     }
     this.#publish();
+    this.#makeViews();
+  }
+
+  /** As many places as the buffers that there are need: more would only be spread over more of the cache. */
+  #makeViews(): void {
+    const total = this.inUse * this.size;
+    const views =
+      total > SMALL_BYTES ? 2 ** Math.ceil(Math.log2(total / BYTES_PER_VIEW)) : SMALL_VIEWS;
+    this.#viewShift = Math.clz32(views - 1);
+    this.#views = new Array<Buffer | undefined>(views);
+    this.#viewStarts = new Int32Array(views);
+    this.#viewLengths = new Int32Array(views);
   }
 
   /** Doubles the number of buffers, as long as there can be more. */
   grow(): void {
-    this.#use(Math.min(this.count, this.inUse * 2));
+    if (this.inUse < this.count) {
+      this.#use(Math.min(this.count, this.inUse * 2));
+    }
   }
 
   /** Where the bytes of a completion with `n` > 0 lie: an offset into this memory. */
