@@ -290,12 +290,13 @@ export class Proactor {
   }
 
   #onLeak(channel: Channel): void {
-    if (channel.isClosed) {
+    // Who freed it need not hold it until it is closed.
+    if (channel.isClosed || channel.end !== undefined) {
       return;
     }
     this.#leaksFound += 1;
     channel.isLeaked = true;
-    if (channel.end === undefined && !channel.isBusy) {
+    if (!channel.isBusy) {
       free(channel, FREED);
     }
   }

@@ -91,6 +91,26 @@ describe('a connection whose object is garbage', () => {
     assert.equal(rig.watcher.stats.connections - rig.watcher.stats.leaksFound <= 10, true);
   });
 
+  it('is none when it was freed, though it is not closed yet', async () => {
+    const peers: RawClient[] = [];
+    for (let i = 0; i < 10; i += 1) {
+      // The peer does not end: the close takes until the linger deadline.
+      const { connection, peer } = await rig.pair();
+      peers.push(peer);
+      rig.watcher.read(connection, Buffer.alloc(5));
+      await peer.send(Buffer.from('there'));
+      await rig.take(1);
+      rig.watcher.free(connection);
+    }
+    await leak(3);
+    await collectUntil(() => rig.watcher.stats.leaksFound >= 3, 'the leaks');
+    for (let i = 0; i < 3; i += 1) {
+      memoryFigures();
+      await rounds(5);
+    }
+    assert.equal(rig.watcher.stats.leaksFound, 3);
+  });
+
   it('is closed as a socket of Node’s, too', async () => {
     const watcher = new Watcher<Socket>();
     const port = Number(new URL(rig.url).port);
