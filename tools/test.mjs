@@ -28,7 +28,7 @@ import { describeEnd, listFiles, note, runTool, ToolError } from './tool.mjs';
  * file that never ends or never yields, so the whole run has a limit too, and a little time to say what was running.
  */
 const TEST_TIMEOUT_MS = 600_000;
-const RUN_TIMEOUT_MS = 880_000;
+const RUN_TIMEOUT_MS = 860_000;
 const KILL_DELAY_MS = 3_000;
 
 /** Compiled test files, and those among them that AddressSanitizer's run leaves out. */
