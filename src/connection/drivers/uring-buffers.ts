@@ -30,7 +30,7 @@ const WORD = 0x1_0000_0000;
 /** One view is kept for so many bytes: of short messages in large buffers most, of many small buffers few. */
 const BYTES_PER_VIEW = 128;
 const SMALL_BYTES = 65_536;
-const SMALL_VIEWS = 256;
+const SMALL_VIEWS = 512;
 const GROUP = 0;
 
 export class UringBuffers {
@@ -170,15 +170,24 @@ export class UringBuffers {
   }
 
   view(start: number, n: number): Buffer {
-    // Positions are mostly multiples of something: the product's high bits spread them (Knuth 6.4).
-    const i = Math.imul(start + n, 0x9e37_79b1) >>> this.#viewShift;
-    if (this.#viewStarts[i] === start && this.#viewLengths[i] === n) {
+    // Positions are mostly multiples of something: the product's high bits spread them (Knuth 6.4). Each has two
+    // places: with one, a quarter of the views would be made again and again, and be garbage that has grown old.
+    const i = (Math.imul(start + n, 0x9e37_79b1) >>> this.#viewShift) & -2;
+    const starts = this.#viewStarts;
+    const lengths = this.#viewLengths;
+    if (starts[i] === start && lengths[i] === n) {
       return this.#views[i]!;
     }
+    if (starts[i + 1] === start && lengths[i + 1] === n) {
+      return this.#views[i + 1]!;
+    }
     const view = this.#memory.bytes.subarray(start, start + n);
+    this.#views[i + 1] = this.#views[i];
+    starts[i + 1] = starts[i];
+    lengths[i + 1] = lengths[i];
     this.#views[i] = view;
-    this.#viewStarts[i] = start;
-    this.#viewLengths[i] = n;
+    starts[i] = start;
+    lengths[i] = n;
     return view;
   }
 

@@ -21,7 +21,7 @@ const PLACE_MASK = 0xffff;
 const SQ_ENTRIES = 1_024;
 /** Half a megabyte fits the cache; more are taken when many connections wait for one (`UringReceives.feed`). */
 const BUFFER_COUNT = 8;
-const BUFFER_COUNT_MAX = 64;
+const BUFFER_COUNT_MAX = 128;
 /** A ring among many has less of everything: fifty of them serve a million connections, and their memory counts. */
 const SHARED_SQ_ENTRIES = 256;
 const SHARED_BUFFER_COUNT = 4;

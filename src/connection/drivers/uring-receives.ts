@@ -17,9 +17,6 @@ import type { UringUnit } from './uring-unit.js';
 const RECEIVE = uring.OP_RECV | (uring.SQE_BUFFER_SELECT << 8);
 const RECEIVE_MANY = RECEIVE | (uring.RECV_MULTISHOT << 16);
 
-/** When so many slots wait for each buffer that there is, there will be more. */
-const STARVED_FOR_EACH = 2;
-
 /** The other parts of the driver that receiving needs. */
 export interface ReceiveParts {
   readonly files: UringFiles;
@@ -142,12 +139,12 @@ export class UringReceives {
 
   /**
    * Buffers are back: those who waited receive again, in their order, as many as will find room, `mean` bytes each; the
-   * others would only learn once more that there is none. If many wait there are too few buffers; one firehose may take
-   * what there is, and finds no more.
+   * others would only learn once more that there is none. If as many wait as there are buffers, these are too few; one
+   * firehose may take what there is, and finds no more.
    */
   feed(unit: UringUnit, mean: number): void {
     const { buffers, starved } = unit;
-    if (starved.length >= STARVED_FOR_EACH * buffers.inUse) {
+    if (starved.length >= buffers.inUse) {
       buffers.grow();
     }
     if (buffers.available === 0) {
