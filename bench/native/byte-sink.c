@@ -6,9 +6,9 @@
 // standard input. The bytes are copied to memory of ours, as a real receiver's are (MSG_TRUNC would drop them unread).
 #define _GNU_SOURCE
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 #include "endpoint.h"
+#include "usage.h"
 
 #define RECEIVE_BYTES (256 * 1024)
 #define EVENTS_MAX 64
@@ -42,11 +42,7 @@ static void answer(void) {
   char line[256];
   if (fgets(line, sizeof line, stdin) == NULL) exit(0);
   if (strcmp(line, "stats\n") != 0) fail("not a command: %s", line);
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-               (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-  printf("{\"bytes\":%llu,\"cpuSeconds\":%.6f}\n", (unsigned long long)received, cpu);
+  printf("{\"bytes\":%llu,\"cpuSeconds\":%.6f}\n", (unsigned long long)received, cpu_seconds());
   fflush(stdout);
 }
 

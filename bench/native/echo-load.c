@@ -17,10 +17,10 @@
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 #include "endpoint.h"
 #include "histogram.h"
+#include "usage.h"
 
 #define RECEIVE_BYTES (256 * 1024)
 #define SEND_BYTES_MAX (64 * 1024)
@@ -237,13 +237,6 @@ static void connect_all(void) {
       fail("only %d of %d connections after 30 s", open_count, options.connections);
     }
   }
-}
-
-static double cpu_seconds(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static double microseconds(double fraction) {

@@ -6,10 +6,9 @@
 #ifndef MILLRACE_BENCH_LOAD_H
 #define MILLRACE_BENCH_LOAD_H
 
-#include <sys/resource.h>
-
 #include "endpoint.h"
 #include "histogram.h"
+#include "usage.h"
 
 #define DRAIN_TIMEOUT (20 * NANOSECONDS)
 
@@ -23,13 +22,6 @@ struct slice {
   uint64_t errors;
   struct histogram latency;
 };
-
-static inline double cpu_seconds(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
 
 static inline void slice_begin(struct slice *slice, double warm_up, double seconds) {
   memset(slice, 0, sizeof *slice);

@@ -14,10 +14,10 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 #include "endpoint.h"
 #include "histogram.h"
+#include "usage.h"
 
 #define BYTES_MAX 65536
 #define EVENTS_MAX 256
@@ -225,13 +225,6 @@ static void turn(int timeout_ms) {
       case CLOSED: break;
     }
   }
-}
-
-static double cpu_seconds(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static double microseconds(double fraction) {

@@ -15,10 +15,10 @@
 #include <getopt.h>
 #include <netinet/udp.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 #include "endpoint.h"
 #include "histogram.h"
+#include "usage.h"
 
 #define BYTES_MAX 65507
 #define BATCH 64
@@ -167,13 +167,6 @@ static void turn(void) {
       if (is_running) send_some(channel, options.window);
     }
   }
-}
-
-static double cpu_seconds(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static double microseconds(double fraction) {
