@@ -174,3 +174,18 @@ export function count<Name extends string>(
   }
   return value;
 }
+
+/** The same, between two bounds. */
+export function countWithin<Name extends string>(
+  options: { readonly [Key in Name]?: unknown },
+  name: Name,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const value = count(options, name, fallback);
+  if (value < min || value > max) {
+    throw new RangeError(`Expected ${name} to be ${min} to ${max}, got ${value}`);
+  }
+  return value;
+}

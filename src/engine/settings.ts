@@ -10,7 +10,7 @@ import { SLOTS_MAX } from '../connection/connection-table.js';
 import { DatagramProfile } from '../connection/datagram/profile.js';
 import type { DriverChoice, DriverName } from '../connection/drivers/choose.js';
 import { events } from '../connection/diagnostics.js';
-import { count } from '../connection/profile.js';
+import { count, countWithin } from '../connection/profile.js';
 import type { DatagramOptions } from '../datagrams.js';
 
 /** `chooseDriver` on the kernel at hand. */
@@ -179,11 +179,11 @@ function reactorSettings(
     : Math.min(descriptorLimit, CONNECTIONS_DEFAULT_MAX);
   return {
     driver: choose(driver, direct),
-    connectionsMax: between(options, 'connectionsMax', fallback, 1, SLOTS_MAX - 2_048),
+    connectionsMax: countWithin(options, 'connectionsMax', fallback, 1, SLOTS_MAX - 2_048),
     refuseWhenMax: whenConnectionsMax === 'refuse',
-    acceptBudget: between(options, 'acceptBudget', 64, 1, 65_536),
-    receiveBytes: between(options, 'receiveBytes', 65_536, 64, 16_777_216),
-    receiveBudget: between(options, 'receiveBudget', 262_144, 1, 1_073_741_824),
+    acceptBudget: countWithin(options, 'acceptBudget', 64, 1, 65_536),
+    receiveBytes: countWithin(options, 'receiveBytes', 65_536, 64, 16_777_216),
+    receiveBudget: countWithin(options, 'receiveBudget', 262_144, 1, 1_073_741_824),
     blockBytesMax: BLOCK_BYTES_MAX,
     guardMemory: process.env.MILLRACE_GUARD === '1',
     // Only to check them here.
@@ -246,18 +246,4 @@ function listOf(listen: string | readonly string[]): readonly string[] {
     throw new TypeError(`Expected listen to be a URL or a list of them, got ${String(listen)}`);
   }
   return list;
-}
-
-function between<Name extends string>(
-  options: { readonly [Key in Name]?: unknown },
-  name: Name,
-  fallback: number,
-  min: number,
-  max: number,
-): number {
-  const value = count(options, name, fallback);
-  if (value < min || value > max) {
-    throw new RangeError(`Expected ${name} to be ${min} to ${max}, got ${value}`);
-  }
-  return value;
 }

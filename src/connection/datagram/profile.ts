@@ -12,7 +12,7 @@ import type {
   DatagramSocket,
   MulticastGroup,
 } from '../../datagrams.js';
-import { count } from '../profile.js';
+import { count, countWithin } from '../profile.js';
 import { BATCH } from './receive-batch.js';
 
 /** What the kernel puts together at most. */
@@ -102,10 +102,10 @@ export class DatagramProfile {
     this.onDatagramError = handler.onDatagramError;
     this.onSocketClose = handler.onSocketClose;
     this.options = options;
-    this.receiveBytesMax = within(options, 'receiveBytesMax', 65_536, 1, 1_048_576);
-    this.receiveBudget = within(options, 'receiveBudget', BATCH, 1, 65_536);
-    this.sendQueueMax = within(options, 'sendQueueMax', 1_024, 1, 1_048_576);
-    this.sendQueueBytesMax = within(options, 'sendQueueBytesMax', 1_048_576, 1, 1_073_741_824);
+    this.receiveBytesMax = countWithin(options, 'receiveBytesMax', 65_536, 1, 1_048_576);
+    this.receiveBudget = countWithin(options, 'receiveBudget', BATCH, 1, 65_536);
+    this.sendQueueMax = countWithin(options, 'sendQueueMax', 1_024, 1, 1_048_576);
+    this.sendQueueBytesMax = countWithin(options, 'sendQueueBytesMax', 1_048_576, 1, 1_073_741_824);
     this.whenFull = WHEN_FULL.get(options.whenQueueFull ?? 'refuse') ?? -1;
     if (this.whenFull < 0) {
       const expected = [...WHEN_FULL.keys()].join(', ');
@@ -116,7 +116,7 @@ export class DatagramProfile {
     const { sessions = false } = options;
     const limits = typeof sessions === 'object' ? sessions : {};
     this.hasSessions = sessions !== false;
-    this.sessionsMax = within(limits, 'max', 65_536, 1, 16_777_216);
+    this.sessionsMax = countWithin(limits, 'max', 65_536, 1, 16_777_216);
     this.idleTimeoutMs = count(limits, 'idleTimeoutMs', 60_000);
     this.groups = options.groups ?? [];
     this.gro = options.gro ?? false;
@@ -164,18 +164,4 @@ function checkDatagramOptions(options: DatagramOptions): void {
       throw new TypeError(`Expected ${name} to be true or false, got ${String(options[name])}`);
     }
   }
-}
-
-function within<Name extends string>(
-  options: { readonly [Key in Name]?: unknown },
-  name: Name,
-  fallback: number,
-  min: number,
-  max: number,
-): number {
-  const value = count(options, name, fallback);
-  if (value < min || value > max) {
-    throw new RangeError(`Expected ${name} to be ${min} to ${max}, got ${value}`);
-  }
-  return value;
 }
