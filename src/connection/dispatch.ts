@@ -24,7 +24,7 @@ import {
 } from './connection-table.js';
 import { events } from './diagnostics.js';
 import { abort, afterPeerEnd, close, finishSending } from './lifecycle.js';
-import { enter, hookFailed, leave } from './hook-calls.js';
+import { callHook, enter, hookFailed, leave } from './hook-calls.js';
 import type { Profile } from './profile.js';
 import type { ReactorState } from './reactor-state.js';
 import {
@@ -50,14 +50,7 @@ export function announce(state: ReactorState, connection: SocketConnection): voi
     events.open.publish({ connection });
   }
   if (profile.onOpen !== undefined) {
-    let action: Action | void = undefined as Action | void;
-    enter(state, connection, Hook.onOpen);
-    try {
-      action = profile.onOpen.call(profile.handler, connection);
-    } catch (error) {
-      hookFailed(state, connection, error);
-    }
-    leave(state, connection, action);
+    callHook(state, connection, profile.onOpen, Hook.onOpen);
   }
   if (connection.slot === slot && (state.table.flags[slot] & (CLOSING | DESTROYED)) === 0) {
     startReceiving(state, slot);
@@ -211,14 +204,7 @@ export function reportEnd(state: ReactorState, connection: SocketConnection): vo
     state.extras.get(slot)?.consumer?.end();
   }
   if (profile.onEnd !== undefined && (state.table.flags[slot] & CLOSING) === 0) {
-    let action: Action | void = undefined as Action | void;
-    enter(state, connection, Hook.onEnd);
-    try {
-      action = profile.onEnd.call(profile.handler, connection);
-    } catch (error) {
-      hookFailed(state, connection, error);
-    }
-    leave(state, connection, action);
+    callHook(state, connection, profile.onEnd, Hook.onEnd);
   }
   afterPeerEnd(state, connection);
 }
@@ -236,14 +222,7 @@ export function dispatchDrained(state: ReactorState): void {
       resolveDrained(state, slot);
     }
     if (profile.onDrain !== undefined && (state.table.flags[slot] & CLOSING) === 0) {
-      let action: Action | void = undefined as Action | void;
-      enter(state, connection, Hook.onDrain);
-      try {
-        action = profile.onDrain.call(profile.handler, connection);
-      } catch (error) {
-        hookFailed(state, connection, error);
-      }
-      leave(state, connection, action);
+      callHook(state, connection, profile.onDrain, Hook.onDrain);
     }
   }
 }
@@ -310,14 +289,7 @@ export function announceServerClose(state: ReactorState, connection: SocketConne
     close(state, connection, 'shutdown');
     return;
   }
-  let action: Action | void = undefined as Action | void;
-  enter(state, connection, Hook.onServerClose);
-  try {
-    action = profile.onServerClose.call(profile.handler, connection);
-  } catch (error) {
-    hookFailed(state, connection, error);
-  }
-  leave(state, connection, action);
+  callHook(state, connection, profile.onServerClose, Hook.onServerClose);
 }
 
 /** The one onClose. The connection is no more: its slot is -1 already. */

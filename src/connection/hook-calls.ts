@@ -3,7 +3,7 @@
  * out, and what it wrote in several pieces goes out together when it returns. For dispatch.ts, which makes the calls.
  */
 
-import type { Action } from '../api.js';
+import type { Action, Connection } from '../api.js';
 import type { SocketConnection } from './connection.js';
 import { FLUSH_LISTED, WROTE } from './connection-table.js';
 import { events } from './diagnostics.js';
@@ -75,4 +75,21 @@ export function leave(
   if (action !== undefined) {
     act(state, connection, action);
   }
+}
+
+/** A hook that is given the connection alone. Those of the hot path are called in place. */
+export function callHook(
+  state: ReactorState,
+  connection: SocketConnection,
+  hook: (connection: Connection) => Action | void,
+  index: HookIndex,
+): void {
+  let action: Action | void = undefined as Action | void;
+  enter(state, connection, index);
+  try {
+    action = hook.call(connection.profile.handler, connection);
+  } catch (error) {
+    hookFailed(state, connection, error);
+  }
+  leave(state, connection, action);
 }

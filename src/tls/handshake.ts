@@ -3,14 +3,13 @@
  * announced to the handler (`onOpen`) when it is done, and never if it fails.
  */
 
-import type { Action } from '../api.js';
 import { takeErrors } from '../base/openssl.js';
 import { setCallbackTarget } from './callbacks.js';
 import type { ClientHello } from './client-hello.js';
 import { GONE, OPENED } from './connection-flags.js';
 import { failHandshake } from './giving-up.js';
 import type { HandshakeQueue } from './handshake-queue.js';
-import { enter, leave, leaveThrown, receive } from './read-path.js';
+import { callHook, receive } from './read-path.js';
 import type { SecureContext } from './secure-context.js';
 import type { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';
@@ -139,15 +138,7 @@ function announce(c: TlsConnection): void {
   if (layer.onOpen === undefined) {
     return;
   }
-  let action: Action | void;
-  enter(c);
-  try {
-    action = layer.onOpen.call(layer.inner, c);
-  } catch (error) {
-    leaveThrown(c);
-    throw error;
-  }
-  leave(c, action);
+  callHook(c, layer.onOpen);
 }
 
 function errorOf(c: TlsConnection): TlsError {

@@ -4,7 +4,7 @@
  * paused then, so that this is at most what one batch of the driver brought.
  */
 
-import type { Action } from '../api.js';
+import type { Action, Connection } from '../api.js';
 import { type OpenSslCalls, takeErrors } from '../base/openssl.js';
 import { ConnectionReader } from '../connection/stream.js';
 import { closeAfterStall, closeAs, finishAfterEnd } from './closing.js';
@@ -209,6 +209,19 @@ export function leaveThrown(c: TlsConnection): void {
   c.flags |= GONE;
 }
 
+/** A hook that is given the connection alone. */
+export function callHook(c: TlsConnection, hook: (connection: Connection) => Action | void): void {
+  let action: Action | void;
+  enter(c);
+  try {
+    action = hook.call(c.layer.inner, c);
+  } catch (error) {
+    leaveThrown(c);
+    throw error;
+  }
+  leave(c, action);
+}
+
 function runData(c: TlsConnection, bytes: Buffer): void {
   let action: Action | void;
   enter(c);
@@ -295,15 +308,7 @@ export function reportEnd(c: TlsConnection): void {
   c.flags &= ~END_OWED;
   c.rare?.consumer?.end();
   if (layer.onEnd !== undefined && (flags & CLOSING) === 0) {
-    let action: Action | void;
-    enter(c);
-    try {
-      action = layer.onEnd.call(layer.inner, c);
-    } catch (error) {
-      leaveThrown(c);
-      throw error;
-    }
-    leave(c, action);
+    callHook(c, layer.onEnd);
   }
   finishAfterEnd(c);
 }
@@ -318,14 +323,6 @@ export function reportDrain(c: TlsConnection): void {
     return;
   }
   if (layer.onDrain !== undefined) {
-    let action: Action | void;
-    enter(c);
-    try {
-      action = layer.onDrain.call(layer.inner, c);
-    } catch (error) {
-      leaveThrown(c);
-      throw error;
-    }
-    leave(c, action);
+    callHook(c, layer.onDrain);
   }
 }

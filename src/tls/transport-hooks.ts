@@ -4,7 +4,7 @@ import type { Action, CloseReason, Connection, Handler } from '../api.js';
 import { closeAs } from './closing.js';
 import { GONE, OPENED } from './connection-flags.js';
 import type { Layer } from './layer.js';
-import { enter, leave, leaveThrown, reportDrain } from './read-path.js';
+import { callHook, enter, leave, leaveThrown, reportDrain } from './read-path.js';
 import { onTransportClose, onTransportEnd } from './teardown.js';
 import type { TlsConnection } from './tls-connection.js';
 
@@ -54,15 +54,7 @@ function goAway(c: TlsConnection): void {
     closeAs(c, 'shutdown');
     return;
   }
-  let action: Action | void;
-  enter(c);
-  try {
-    action = layer.onServerClose.call(layer.inner, c);
-  } catch (error) {
-    leaveThrown(c);
-    throw error;
-  }
-  leave(c, action);
+  callHook(c, layer.onServerClose);
 }
 
 function beforeWrite(c: TlsConnection): void {
