@@ -10,6 +10,7 @@ import { CLOSE, ClosingOutput, FINISH } from './closing.js';
 import type { HttpConnection } from './http-connection.js';
 import { HttpRequest } from './request.js';
 import { BODY_LENGTH_CODE, type BodyOwner, GONE_CODE, gone } from './request-body.js';
+import type { PreparedFields } from './response-fields.js';
 import { RequestReader } from './request-reader.js';
 import { HttpResponse } from './response.js';
 import type { Service } from './service.js';
@@ -93,7 +94,7 @@ export abstract class Exchange extends ClosingOutput {
   #callHandler(request: HttpRequest, response: HttpResponse): void {
     try {
       const result = this.service.options.onRequest(request, response);
-      if (isThenable(result)) {
+      if (typeof result === 'object' && isThenable(result)) {
         result.then(undefined, (error) => this.#handlerFailed(response, error));
       }
     } catch (error) {
@@ -149,8 +150,11 @@ export abstract class Exchange extends ClosingOutput {
     }
   }
 
-  commonFields(hasDate: boolean): string {
-    return this.service.commonFields(hasDate);
+  /** Status line, common and prepared fields of a response. `hasDate`: it has a Date of its own among other fields. */
+  beginning(status: number, prepared: PreparedFields | undefined, hasDate: boolean): string {
+    const { service } = this;
+    const common = service.commonFields(hasDate || prepared?.hasDate === true);
+    return service.headTexts.beginning(status, common, prepared);
   }
 
   isAnswering(response: HttpResponse): boolean {

@@ -14,7 +14,7 @@ import {
   readConnectionOptions,
   readLength,
 } from './framing-fields.js';
-import { equalsIgnoringCase, equalsText, HOST, LOWER, latin1 } from './grammar.js';
+import { COLON, equalsIgnoringCase, equalsText, LOWER, latin1, REG_NAME } from './grammar.js';
 import type { Limits } from './limits.js';
 import type { RejectCode } from './rejects.js';
 import type { RequestHead } from './request-head.js';
@@ -151,24 +151,17 @@ export class Framing {
 
 /** `uri-host [ ":" port ]` (RFC 9110 7.2); empty when the target has no authority. */
 function isHost(bytes: Uint8Array, from: number, to: number): boolean {
-  let colon = -1;
-  for (let i = from; i < to; i += 1) {
-    if (HOST[bytes[i]] === 0) {
-      return false;
-    }
-    if (bytes[i] === 0x3a) {
-      colon = i;
-    }
+  let i = from;
+  while (i < to && REG_NAME[bytes[i]] === 1) {
+    i += 1;
   }
-  if (bytes[from] === 0x5b && to > from) {
-    return isIpLiteral(bytes, from, to);
+  if (i === to) {
+    return true;
   }
-  for (let i = from; i < to; i += 1) {
-    if (bytes[i] === 0x5b || bytes[i] === 0x5d || (bytes[i] === 0x3a && i !== colon)) {
-      return false;
-    }
+  if (bytes[i] === COLON) {
+    return i > from && isPort(bytes, i + 1, to);
   }
-  return colon < 0 || (colon > from && isPort(bytes, colon + 1, to));
+  return i === from && bytes[i] === 0x5b && isIpLiteral(bytes, from, to);
 }
 
 /** `"[" 1*( HEXDIG / ":" / "." ) "]" [ ":" port ]` */

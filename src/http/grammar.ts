@@ -42,8 +42,8 @@ FIELD_VALUE[TAB] = 1;
  */
 export const TARGET = tableOfRange(0x21, 0x7e, '#\\"<>');
 
-/** Bytes of a Host value: reg-name, IPv4address, IP-literal and port, without the list separator. */
-export const HOST = tableOf(`${ALPHA}${DIGIT}-._~%!$&'()*+;=:[]`);
+/** Bytes of the name in a Host value: reg-name and IPv4address (RFC 3986 3.2.2), without the list separator. */
+export const REG_NAME = tableOf(`${ALPHA}${DIGIT}-._~%!$&'()*+;=`);
 
 /** The value of a hexadecimal digit, 255 for all others. */
 export const HEX = new Uint8Array(256).fill(255);

@@ -13,6 +13,7 @@ import { FIELDS_DONE, FIELDS_MORE, FieldBlock, fieldReject } from './field-block
 import { CR, equalsText, LF, latin1, SP, TARGET, TOKEN } from './grammar.js';
 import type { Limits } from './limits.js';
 import type { RejectCode } from './rejects.js';
+import { TextCache } from './text-cache.js';
 
 /** Outcomes of `parse`. */
 export const HEAD_MORE = 0;
@@ -27,6 +28,9 @@ const SLASH = 0x2f;
 const DOT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
+
+/** Of all connections of this thread. */
+const targets = new TextCache();
 
 const METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE', 'CONNECT'];
 
@@ -192,7 +196,7 @@ export class RequestHead extends FieldBlock {
 
   /** The request target as it was sent. */
   get target(): string {
-    return latin1(this.bytes, this.base + this.targetStart, this.base + this.targetEnd);
+    return targets.text(this.bytes, this.base + this.targetStart, this.base + this.targetEnd);
   }
 
   /** Whether the target is in origin form (RFC 9112 3.2.1). */

@@ -15,11 +15,16 @@ export type FieldsInput =
 
 /** Fields checked and rendered once, for many responses: made by `prepareFields` alone. */
 export class PreparedFields {
+  static #made = 0;
+  /** For the caches of what is made with them. */
+  readonly id: number;
   readonly text: string;
   readonly hasDate: boolean;
   readonly closes: boolean;
 
   constructor(made: ResponseFields) {
+    PreparedFields.#made += 1;
+    this.id = PreparedFields.#made;
     this.text = made.text;
     this.hasDate = made.hasDate;
     this.closes = made.closes;

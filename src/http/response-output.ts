@@ -210,10 +210,15 @@ export abstract class ResponseOutput {
       this.service.output.take();
       this.service.owner = undefined;
     }
-    this.#held.length = 0;
     this.#isBlocked = false;
-    for (const resolve of this.#waiters.splice(0)) {
-      resolve(false);
+    // Each connection comes here at the end of each batch, mostly with neither.
+    if (this.#held.length > 0) {
+      this.#held = [];
+    }
+    if (this.#waiters.length > 0) {
+      for (const resolve of this.#waiters.splice(0)) {
+        resolve(false);
+      }
     }
   }
 }

@@ -7,6 +7,7 @@
 import type { Handler, WriteResult } from '../api.js';
 import { type BodyInput, checkBody, type FileInput } from './body-input.js';
 import type { Exchange } from './exchange.js';
+import { lengthAndEnd } from './head-texts.js';
 import { GATHER_BYTES, LARGE_BYTES, utf8Length } from './output.js';
 import type { HttpRequest } from './request.js';
 import {
@@ -153,7 +154,7 @@ export class HttpResponse {
     }
     let text = this.#head(http.keepsAliveAfter());
     if (declared >= 0 ? mayHaveBody || this.#status === 304 : isSent || length > 0) {
-      text += `Content-Length: ${declared >= 0 ? declared : length}\r\n\r\n`;
+      text += lengthAndEnd(declared >= 0 ? declared : length);
     } else {
       text += '\r\n';
     }
@@ -178,12 +179,7 @@ export class HttpResponse {
     const closes = fields?.closes === true || prepared?.closes === true;
     const isKept = keepsAlive && !closes;
     http.keepsAlive = isKept;
-    let text =
-      statusLine(this.#status) +
-      http.commonFields(fields?.hasDate === true || prepared?.hasDate === true);
-    if (prepared !== undefined) {
-      text += prepared.text;
-    }
+    let text = http.beginning(this.#status, prepared, fields?.hasDate === true);
     if (fields !== undefined) {
       text += fields.text;
     }

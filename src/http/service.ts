@@ -9,6 +9,7 @@
 import type { Connection, Handler, Reactor } from '../api.js';
 import type { WallClock } from '../base/wall-clock.js';
 import { Conversation } from './conversation.js';
+import { HeadTexts } from './head-texts.js';
 import type { HttpConnection } from './http-connection.js';
 import { formatHttpDate } from './http-date.js';
 import type { Limits } from './limits.js';
@@ -74,6 +75,7 @@ export class Service {
   readonly limits: Limits;
   readonly stats = emptyStats();
   readonly output = new Output();
+  readonly headTexts = new HeadTexts();
   /** Whose responses are in `output`. */
   owner: ResponseOutput | undefined;
   /** Whole milliseconds of the reactor's clock, as of the last batch. */
