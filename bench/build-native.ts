@@ -19,7 +19,12 @@ export const PROGRAMS = [
 ] as const;
 
 /** With those that need more headers than libc's, and are compiled only when they are asked for. */
-export type Program = (typeof PROGRAMS)[number] | 'tls-load' | 'udp-load' | 'udp-reference';
+export type Program =
+  | (typeof PROGRAMS)[number]
+  | 'tls-load'
+  | 'tls-reference'
+  | 'udp-load'
+  | 'udp-reference';
 
 /** The same for the reference and the generators; recorded with each result. */
 export const COMPILER_FLAGS = ['-std=gnu11', '-O2', '-Wall', '-Wextra'] as const;

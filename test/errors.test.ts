@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 
 import { ECONNREFUSED, EMFILE } from '../src/base/errno.js';
-import { MillraceError, SystemError } from '../src/errors.js';
+import { connectionError, MillraceError, SystemError } from '../src/errors.js';
 
 it('a SystemError has the shape of Node’s own errors, and says what could not be done where', () => {
   const error = new SystemError('connect', ECONNREFUSED, 'tcp://127.0.0.1:9');
@@ -34,6 +34,14 @@ it('a SystemError of an unknown number still says something', () => {
   assert.equal(error.errno, 12_345);
   assert.match(error.message, /12345/);
   assert.ok(error.code.length > 0);
+});
+
+it('an error of a connection has no stack, and the next error has one again', () => {
+  const error = connectionError('recv', ECONNREFUSED, 'tcp://127.0.0.1:9');
+  assert.ok(error instanceof SystemError);
+  assert.equal(error.address, 'tcp://127.0.0.1:9');
+  assert.ok(!String(error.stack).includes('\n    at '), error.stack);
+  assert.match(String(new Error('of the program').stack), /\n {4}at /);
 });
 
 it('a MillraceError has its code and its cause', () => {

@@ -54,6 +54,11 @@ export function httpReference(): ServerCommand {
   return { name: 'c', argv: [nativePath('http-reference'), '0'] };
 }
 
+/** The yardstick in C for TLS. */
+export function tlsReference(cert: string, key: string): ServerCommand {
+  return { name: 'c', argv: [nativePath('tls-reference'), cert, key] };
+}
+
 export function webSocketServers(options: ProtocolOptions): ServerCommand[] {
   return [
     ...ownCommands('websocket-server.mjs', [], options),

@@ -1,7 +1,8 @@
 /**
  * TLS: `npm run bench -- tls`. Echo over established connections, and handshakes, new and resumed, of millrace and of
- * node:tls with the same certificate; and what an idle connection costs, beside what OpenSSL itself needs for it. The
- * load is native/tls-load.c, on the system's OpenSSL.
+ * node:tls with the same certificate, and of a loop in C on the system's OpenSSL (native/tls-reference.c): what the
+ * kernel and OpenSSL cost; and what an idle connection costs, beside what OpenSSL itself needs for it. The load is
+ * native/tls-load.c, on the system's OpenSSL.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,7 +13,7 @@ import { integer } from '../option-values.js';
 import { COMMON_USAGE, integers, parseProtocolOptions, type ProtocolOptions } from './options.js';
 import type { Load } from './rounds.js';
 import { runProtocolBenchmark, withUsage } from './run.js';
-import { NODE_TLS, tlsServers } from './servers.js';
+import { NODE_TLS, tlsReference, tlsServers } from './servers.js';
 
 const USAGE = `usage: npm run bench -- tls [options]
   --connections LIST   connections that echo (100)
@@ -74,14 +75,17 @@ export function runTlsBenchmark(argv: readonly string[]): Promise<number> {
     argv,
     () => parse(argv),
     async ({ options, loads }) => {
-      buildProgram('tls-load', ['-lssl', '-lcrypto']);
+      for (const program of ['tls-load', 'tls-reference'] as const) {
+        buildProgram(program, ['-lssl', '-lcrypto']);
+      }
       const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
       try {
         const { cert, key } = makeCertificate(folder);
         const servers = tlsServers(options, cert, key);
         await runProtocolBenchmark(
           {
-            ...{ name: 'tls', title: 'TLS', reference: NODE_TLS, servers, loads },
+            ...{ name: 'tls', title: 'TLS', reference: NODE_TLS, loads },
+            servers: [...servers, tlsReference(cert, key)],
             idle: { servers, load: { program: 'tls-load', argv: [] } },
           },
           options,

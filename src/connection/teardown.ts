@@ -6,7 +6,7 @@
 
 import type { CloseReason } from '../api.js';
 import { ECONNRESET, ENODATA, EPIPE } from '../base/errno.js';
-import { SystemError } from '../errors.js';
+import { connectionError } from '../errors.js';
 import type { SocketConnection } from './connection.js';
 import {
   CLOSING,
@@ -86,7 +86,7 @@ export function destroyFailed(
     const address = state.connections[slot]?.remoteAddress || undefined;
     // Of a file that is shorter than what was to be sent of it.
     const call = errno === ENODATA ? 'sendfile' : syscall;
-    const error = new SystemError(call, errno, address);
+    const error = connectionError(call, errno, address);
     replaceReason(state, slot, isReset ? 'reset' : 'error', error);
   }
   // Else all of ours was handed over and we only waited for the peer's FIN: a reset says the same.
