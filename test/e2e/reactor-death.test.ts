@@ -76,7 +76,11 @@ const DEATHS: readonly { task: string; argument: unknown; message: RegExp }[] = 
   { task: 'fillHeap', argument: undefined, message: /memory|heap/i },
 ];
 
-const limits = { resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 8 } };
+const limits = {
+  resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 8 },
+  // Filling a heap takes long where others compute: the watchdog is not to speak first.
+  blockedAfterMs: 600_000,
+};
 
 for (const { reusePort, name } of [
   { reusePort: false, name: 'one acceptor' },
