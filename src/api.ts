@@ -239,7 +239,11 @@ export interface Reactor {
   execute(task: (reactor: Reactor) => void): void;
   setTimer(milliseconds: number, callback: () => void): number;
   clearTimer(timer: number): void;
-  /** Connects from this reactor; the connection lives here. */
+  /**
+   * Connects from this reactor; the connection lives here. While the server closes, that goes on for as long as there
+   * are connections that are still busy; what they dialed is told (`onServerClose`) after the last of them has ended.
+   * From then on, and from the deadline on, dials reject with MillraceError `ERR_CLOSED`.
+   */
   dial(url: string, options?: DialOptions): Promise<Connection>;
   /** Makes a connected stream socket a connection of this reactor: see the function `adopt`. */
   adopt(source: number | Socket, options?: AdoptOptions): Promise<Connection>;

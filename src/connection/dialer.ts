@@ -12,6 +12,7 @@ import { AF_UNIX, IPPROTO_TCP, SOCK_STREAM, TCP_FASTOPEN_CONNECT } from '../base
 import { SystemError } from '../errors.js';
 import { compiledFor } from './descriptor-options.js';
 import { areDialsHeard, watchDial } from './diagnostics.js';
+import type { Race } from './draining.js';
 import { count, Profile } from './profile.js';
 import type { Reactor } from './reactor.js';
 import { resolve } from './resolve.js';
@@ -66,7 +67,8 @@ function localOf(url: string): Uint8Array {
 /** What can be dialed: no descriptors. */
 type DialAddress = Exclude<Address, { kind: 'fd' } | { kind: 'systemd' }>;
 
-class DialRace {
+class DialRace implements Race {
+  readonly isDial = true;
   readonly #reactor: Reactor;
   readonly #url: string;
   readonly #profile: Profile;
@@ -111,12 +113,12 @@ class DialRace {
               this.fail(new SystemError('connect', ETIMEDOUT, this.#url));
             });
       const release = this.#reactor.keepAlive.hold();
-      this.#reactor.races.add(this);
+      this.#reactor.draining.races.add(this);
       this.#finish = () => {
         signal?.removeEventListener('abort', onAbort);
         this.#reactor.clearTimer(timer);
         this.#reactor.clearTimer(this.#nextTimer);
-        this.#reactor.races.delete(this);
+        this.#reactor.draining.races.delete(this);
         release();
       };
       this.#start(address);

@@ -23,8 +23,9 @@ import {
   WOKEN,
 } from './connection-table.js';
 import { events } from './diagnostics.js';
-import { abort, afterPeerEnd, close, finishSending } from './lifecycle.js';
+import { flush } from './flush.js';
 import { callHook, enter, hookFailed, leave } from './hook-calls.js';
+import { abort, afterPeerEnd, close, finishSending } from './lifecycle.js';
 import type { Profile } from './profile.js';
 import type { ReactorState } from './reactor-state.js';
 import {
@@ -38,7 +39,6 @@ import {
   unreadBytes,
 } from './read-path.js';
 import { Counter, Hook } from './stats.js';
-import { flush } from './flush.js';
 
 const NO_BYTES = Buffer.alloc(0);
 

@@ -29,9 +29,9 @@ import {
   SENDING,
 } from './connection-table.js';
 import { setHardDeadline } from './deadlines.js';
+import { flush } from './flush.js';
 import type { ReactorState } from './reactor-state.js';
 import { destroy, destroyFailed, noteReason, replaceReason } from './teardown.js';
-import { flush } from './flush.js';
 import { onSentBytes } from './write-path.js';
 
 export function stateOf(state: ReactorState, slot: number): ConnectionState {

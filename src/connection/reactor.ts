@@ -17,6 +17,7 @@ import { createState, destroyState } from './create-state.js';
 import { applyProfile } from './descriptor-options.js';
 import { dial, NO_SLOT } from './dialer.js';
 import { announce, announceServerClose } from './dispatch.js';
+import { Draining } from './draining.js';
 import type { Driver } from './driver.js';
 import { EventLoop } from './event-loop.js';
 import { KeepAlive } from './keep-alive.js';
@@ -49,10 +50,8 @@ export class Reactor implements ReactorFace {
   readonly #warnings: Warnings;
   readonly keepAlive: KeepAlive;
   readonly #ticker: Ticker;
-  /** Dials under way. */
-  readonly races = new Set<{ fail(error: Error): void }>();
+  readonly draining: Draining;
   #isClosed = false;
-  #isDraining = false;
   #idleWaiters: (() => void)[] = [];
 
   constructor(options: ReactorOptions) {
@@ -89,6 +88,9 @@ export class Reactor implements ReactorFace {
     });
     this.#router.state = this.state;
     this.keepAlive = new KeepAlive(this.#loop, this.state);
+    this.draining = new Draining(this.state, (connection) =>
+      announceServerClose(this.state, connection),
+    );
     this.#ticker = new Ticker(this.state, options.handler);
     this.#turns = new Turns(this.state, this.#router, {
       onTurn: options.onTurn,
@@ -147,11 +149,11 @@ export class Reactor implements ReactorFace {
   }
 
   dial(url: string, options: DialOptions = {}): Promise<Connection> {
-    return this.#isDraining ? Promise.reject(closedError('dial')) : dial(this, url, options);
+    return this.draining.mayDial ? dial(this, url, options) : Promise.reject(closedError('dial'));
   }
 
   adopt(source: number | Socket, options: AdoptOptions = {}): Promise<Connection> {
-    return this.#isDraining ? Promise.reject(closedError('adopt')) : adopt(this, source, options);
+    return this.draining.isOn ? Promise.reject(closedError('adopt')) : adopt(this, source, options);
   }
 
   write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed' {
@@ -222,10 +224,6 @@ export class Reactor implements ReactorFace {
     }
   }
 
-  get isDraining(): boolean {
-    return this.#isDraining;
-  }
-
   /** Takes a connected descriptor that was accepted; false if there is no room: it is the caller's. */
   takeDescriptor(fd: number, profile: Profile, family: number): boolean {
     const slot = this.#hasRoom() ? this.open(fd) : NO_SLOT;
@@ -238,7 +236,7 @@ export class Reactor implements ReactorFace {
   }
 
   #hasRoom(): boolean {
-    return !this.#isDraining && this.state.connectionCount < this.#options.connectionsMax;
+    return !this.draining.isOn && this.state.connectionCount < this.#options.connectionsMax;
   }
 
   /** Gives a connected descriptor to the driver, on a slot of its own: the slot or -errno. */
@@ -298,13 +296,14 @@ export class Reactor implements ReactorFace {
     const connection = this.#install(slot, profile);
     prepare(connection);
     announce(this.state, connection);
+    this.draining.onDialed(connection);
     return connection;
   }
 
   #install(slot: number, profile: Profile): SocketConnection {
     const connection = createConnection(this.state, slot, profile);
     this.keepAlive.sync();
-    if (!this.#options.refuseWhenMax && !this.#hasRoom()) {
+    if (!this.#options.refuseWhenMax && !this.draining.isOn && !this.#hasRoom()) {
       this.#suspendListeners();
     }
     return connection;
@@ -318,20 +317,15 @@ export class Reactor implements ReactorFace {
     this.#router.noteImpaired();
   }
 
-  /** Takes no more connections, gives up pending dials and has every connection end in good order. */
+  /** Takes no more connections, and has every connection end in good order. */
   closeAll(): void {
-    this.#isDraining = true;
-    for (const race of this.races) {
-      race.fail(new MillraceError('ERR_CLOSED', 'The reactor is being closed'));
-    }
     this.state.datagrams?.closeAll();
-    for (const connection of this.#live()) {
-      announceServerClose(this.state, connection);
-    }
+    this.draining.begin(this.#live());
   }
 
-  /** Aborts what is left. */
+  /** Aborts what is left, and pending dials. */
   abortAll(): void {
+    this.draining.finish();
     for (const connection of this.#live()) {
       abort(this.state, connection, 'shutdown');
     }
@@ -380,6 +374,7 @@ export class Reactor implements ReactorFace {
 
   #turn(): boolean {
     const isBusy = this.#turns.run();
+    this.draining.check();
     this.keepAlive.sync();
     if (this.#idleWaiters.length > 0 && this.#isEmpty) {
       for (const resolve of this.#idleWaiters.splice(0)) {

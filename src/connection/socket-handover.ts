@@ -65,7 +65,7 @@ export class SocketHandover {
   #wait(): Promise<void> {
     const reactor = this.#reactor;
     return new Promise((resolve, reject) => {
-      const race = { fail: (error: unknown) => end(() => reject(error)) };
+      const race = { isDial: false, fail: (error: unknown) => end(() => reject(error)) };
       const onAbort = () => race.fail(this.#signal!.reason);
       this.#signal?.addEventListener('abort', onAbort, { once: true });
       const timer =
@@ -76,14 +76,14 @@ export class SocketHandover {
               race.fail(new SystemError('flush', ETIMEDOUT, `fd://${fd}`));
             });
       const release = reactor.keepAlive.hold();
-      reactor.races.add(race);
+      reactor.draining.races.add(race);
       let isOver = false;
       const end = (tell: () => void) => {
         if (!isOver) {
           isOver = true;
           this.#signal?.removeEventListener('abort', onAbort);
           reactor.clearTimer(timer);
-          reactor.races.delete(race);
+          reactor.draining.races.delete(race);
           release();
           tell();
         }

@@ -73,5 +73,5 @@ export function listenForPackets(
 
 /** Takes an accepted seqpacket connection; false if there is no room: the descriptor is the caller's. */
 export function takePackets(reactor: Reactor, fd: number): boolean {
-  return !reactor.isDraining && acceptConnection(hubOf(reactor.state), fd, profileOf(reactor));
+  return !reactor.draining.isOn && acceptConnection(hubOf(reactor.state), fd, profileOf(reactor));
 }

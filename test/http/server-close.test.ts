@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 
 import { serve } from '../../src/engine/serve.js';
+import { HttpClient as Client } from '../../src/http/http-client.js';
 import type { HttpResponse } from '../../src/http/response.js';
 import { RawClient } from '../support/raw-client.js';
 import { nextRound, until, within } from '../support/until.js';
@@ -58,6 +59,30 @@ describe('a server of HTTP closes', () => {
     );
     client.raw.close();
     await within('the close', closing);
+  });
+
+  it('a gateway’s request under way still gets its answer from upstream, over a new connection', async () => {
+    const upstream = await HttpRig.open({ onRequest: (_, response) => response.end('from above') });
+    let client: Client | undefined;
+    const waiting: (() => void)[] = [];
+    const gateway = await HttpRig.open({
+      async onRequest({ connection }, response) {
+        await new Promise<void>((resolve) => waiting.push(resolve));
+        client ??= new Client(connection.reactor);
+        const answer = await client.request(upstream.url);
+        response.end(await answer.bytes());
+      },
+    });
+    const peer = await gateway.connect();
+    await peer.send(get('/'));
+    await until('the request', () => waiting.length === 1);
+    const closing = gateway.server.close();
+    await nextRound();
+    waiting[0]!();
+    assert.match(await peer.rest(), /^HTTP\/1.1 200 OK\r\n(.+\r\n)*\r\nfrom above$/);
+    peer.raw.close();
+    await within('the close', closing);
+    await upstream.server.close();
   });
 
   it('cuts off what is left at the deadline', async () => {

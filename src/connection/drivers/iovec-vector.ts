@@ -3,8 +3,8 @@
  * IOV_MAX, reused for every send. Made by a driver, filled by `gather`.
  */
 
-import type { Kernel, Region } from '../../base/kernel.js';
 import { ENODATA } from '../../base/errno.js';
+import type { Kernel, Region } from '../../base/kernel.js';
 import { IOV_MAX } from '../../base/linux.js';
 import { takeRegion } from '../../base/region-cache.js';
 import type { SendVector } from '../driver.js';
