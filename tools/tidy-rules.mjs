@@ -222,6 +222,7 @@ export const RULES = {
     'src/websocket/web-socket.ts': 'test/websocket/server.test.ts',
     'src/websocket/socket-state.ts': 'test/websocket/server.test.ts',
     'src/websocket/assembly.ts': 'test/websocket/receiver.test.ts',
+    'src/websocket/frame-sink.ts': 'test/websocket/receiver.test.ts',
     'src/websocket/inflate.ts': 'test/websocket/deflate.test.ts',
     'src/websocket/deflate-options.ts': 'test/websocket/permessage-deflate.test.ts',
     'src/websocket/header.ts': 'test/websocket/receiver.test.ts',
