@@ -159,7 +159,7 @@ function bomb(): Buffer {
   );
 }
 
-/** The same of blocks that are mostly codes, and so cost most for each byte: it inflates to a little above the limit. */
+/** The same of blocks that are mostly codes, and so cost most for each byte: in the end a little above the limit. */
 function costlyBlocks(): Buffer {
   const text = Buffer.from(Array.from({ length: 100 }, (_, i) => 97 + (((i * i * 7) >> 3) % 26)));
   return compressed(deflateRawSync(text, { level: 9, finishFlush: constants.Z_SYNC_FLUSH }));
