@@ -102,6 +102,7 @@ export const RULES = {
   ratchet: {},
 
   coveredBy: {
+    'src/base/native-reaper.ts': 'test/e2e/tls-death.test.ts',
     'src/connection/faces.ts': 'test/tls/faces.test.ts',
     'src/base/linux-datagrams.ts': 'test/sim/sim-vs-linux.test.ts',
     'src/connection/datagram/backlog.ts': 'test/e2e/udp-limits.test.ts',

@@ -15,6 +15,7 @@
 import { declareFunctions, loadLibc } from './ffi.js';
 import type { Region } from './kernel.js';
 import { allocateRegion, wordsOf } from './linux-memory.js';
+import { forgetNative, Native, type NativeKind, noteNative } from './native-registry.js';
 
 export const Z_OK = 0;
 export const Z_STREAM_END = 1;
@@ -104,6 +105,8 @@ function loadZlib(): Library | null {
   if (functions !== undefined) {
     library = { version: String(functions.version()), functions, input, output };
     if (passesRoundTrip()) {
+      noteNative(Native.REGION, input.address);
+      noteNative(Native.REGION, output.address);
       return library;
     }
   }
@@ -137,11 +140,21 @@ function zlib(): Library {
   return loaded;
 }
 
+/** Frees the context of a thread that is gone. */
+export function endStreamAt(address: number, isInflate: boolean): void {
+  const functions = loadZlib()?.functions;
+  if (functions !== undefined) {
+    (isInflate ? functions.inflateEnd : functions.deflateEnd)(address);
+    loadLibc().free(address);
+  }
+}
+
 abstract class RawStream {
   protected readonly library: Library = zlib();
   protected readonly region: Region = allocateRegion(loadLibc(), STREAM_BYTES);
   readonly #words: Int32Array = wordsOf(this.region);
   #isEnded = false;
+  #note = -1;
   /** Bytes of the input that the last step took. */
   consumed = 0;
   /** Bytes that the last step put out. */
@@ -152,12 +165,13 @@ abstract class RawStream {
     return this.library.output.bytes.subarray(0, this.produced);
   }
 
-  protected check(status: unknown): void {
+  protected check(status: unknown, kind: NativeKind): void {
     if (status !== Z_OK) {
       loadLibc().free(this.region.address);
       throw new RangeError(`Cannot make a compression context: zlib says ${String(status)}`);
     }
     census.streams += 1;
+    this.#note = noteNative(kind, this.region.address);
   }
 
   /** Puts `bytes` from `from` on before zlib, at `at`, up to `end`; returns where they end. */
@@ -203,6 +217,7 @@ abstract class RawStream {
     if (!this.#isEnded) {
       this.#isEnded = true;
       census.streams -= 1;
+      forgetNative(this.#note);
       code(this.region.address);
       loadLibc().free(this.region.address);
     }
@@ -216,7 +231,8 @@ export class RawDeflate extends RawStream {
     const { functions, version } = this.library;
     const { address } = this.region;
     const sizes = [-windowBits, memoryLevel, STRATEGY_DEFAULT, version, STREAM_BYTES] as const;
-    this.check(functions.deflateInit(address, level, METHOD_DEFLATED, ...sizes));
+    const status = functions.deflateInit(address, level, METHOD_DEFLATED, ...sizes);
+    this.check(status, Native.DEFLATE);
   }
 
   /** Compresses up to STEP_BYTES of `bytes` from `from` on. Full output means that there is more. */
@@ -239,7 +255,8 @@ export class RawInflate extends RawStream {
   constructor(windowBits: number) {
     super();
     const { functions, version } = this.library;
-    this.check(functions.inflateInit(this.region.address, -windowBits, version, STREAM_BYTES));
+    const { address } = this.region;
+    this.check(functions.inflateInit(address, -windowBits, version, STREAM_BYTES), Native.INFLATE);
   }
 
   /** Inflates up to INFLATE_BYTES of `bytes` and then `tail` from position `from` on, into at most STEP_BYTES. */

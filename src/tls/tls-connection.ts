@@ -62,6 +62,8 @@ export class TlsConnection implements SecureConnection, HandsOver, Consumable {
   readonly limits: Limits;
   /** OpenSSL's object; 0 before the handshake and after the end. */
   ssl = 0;
+  /** Where it is noted for whoever comes after this thread. */
+  sslNote = -1;
   flags = 0;
   context: unknown = undefined;
   handshake: Handshake | undefined = undefined;

@@ -111,7 +111,12 @@ it('find and connections give what the hooks got; orders from another thread are
 it('a connection in its handshake is not shown; layers on layers show the highest', async () => {
   const inner = tlsHandler(
     { cert: certificates.server.cert, key: certificates.server.key },
-    { onOpen: (connection) => void (connection.context = 'highest'), ...ECHO },
+    {
+      ...ECHO,
+      onOpen(connection) {
+        connection.context = 'highest';
+      },
+    },
   );
   const { port, seen } = await startTls(certificates, inner);
   const trusting = { ca: certificates.ca.cert, servername: 'localhost' };
