@@ -7,8 +7,9 @@
 import { isUtf8 } from 'node:buffer';
 
 import { FIN, headerBytes, TEXT, writeHeader } from '../src/websocket/frame.js';
+import type { FrameSink } from '../src/websocket/frame-sink.js';
 import { mask } from '../src/websocket/mask.js';
-import { type FrameSink, Receiver } from '../src/websocket/receiver.js';
+import { Receiver } from '../src/websocket/receiver.js';
 import { checkUtf8, isWholeUtf8 } from '../src/websocket/utf8.js';
 import { median } from './statistics.js';
 
@@ -30,6 +31,8 @@ const NOTHING: FrameSink = {
   onPing: () => {},
   onPong: () => {},
   onCloseFrame: () => {},
+  onDeferred: () => {},
+  onInflated: () => {},
   onViolation: ({ code }) => {
     throw new Error(code);
   },

@@ -233,7 +233,10 @@ export interface Reactor {
   readonly now: number;
   /** The open connections; may be changed while iterated. */
   connections(): IterableIterator<Connection>;
-  /** The open connection of that id, if this reactor owns it. */
+  /**
+   * The open connection of that id, if this reactor owns it: the one that its handler has, also where that stands on
+   * others, as with TLS. Not those in a handshake.
+   */
   find(id: number): Connection | undefined;
   /** Runs a function on this reactor's loop, soon, in order. */
   execute(task: (reactor: Reactor) => void): void;

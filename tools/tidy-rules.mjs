@@ -102,6 +102,8 @@ export const RULES = {
   ratchet: {},
 
   coveredBy: {
+    'src/base/native-reaper.ts': 'test/e2e/tls-death.test.ts',
+    'src/connection/faces.ts': 'test/tls/faces.test.ts',
     'src/base/linux-datagrams.ts': 'test/sim/sim-vs-linux.test.ts',
     'src/connection/datagram/backlog.ts': 'test/e2e/udp-limits.test.ts',
     'src/connection/datagram/endpoint.ts': 'test/engine/datagram.test.ts',
@@ -222,6 +224,7 @@ export const RULES = {
     'src/websocket/web-socket.ts': 'test/websocket/server.test.ts',
     'src/websocket/socket-state.ts': 'test/websocket/server.test.ts',
     'src/websocket/assembly.ts': 'test/websocket/receiver.test.ts',
+    'src/websocket/frame-sink.ts': 'test/websocket/receiver.test.ts',
     'src/websocket/inflate.ts': 'test/websocket/deflate.test.ts',
     'src/websocket/deflate-options.ts': 'test/websocket/permessage-deflate.test.ts',
     'src/websocket/header.ts': 'test/websocket/receiver.test.ts',

@@ -4,8 +4,8 @@
 //   http-load --address tcp://127.0.0.1:8080 --connections 32 --rate 1000
 //
 // Closed loop: a connection sends --in-flight requests in one piece (pipelining, as clients do it), and the next ones when
-// all are answered. With --rate the loop is open: over all connections so many requests a second become due, evenly and
-// in turn, and latency counts from then, whether or not the connection was free to send it.
+// all are answered. With --rate the loop is open: so many requests a second become due, evenly. Each goes to the next
+// connection that waits for no answer, and latency counts from when it was due, whether or not there was one.
 //
 // Each response must have status 200, a Content-Length and the body that is expected (--body, "Hello, World!"). Commands
 // and answers are those of load.h.
@@ -27,7 +27,6 @@ struct connection {
   bool is_open;
   int waiting;       // Requests on their way.
   uint64_t started;  // When they were due.
-  uint64_t due;      // With --rate: when the next one is.
   int kept;          // Bytes of a response that is not complete.
   char *bytes;       // They, with room for RECEIVE_BYTES.
 };
@@ -159,34 +158,34 @@ static void turn(uint64_t until) {
   }
 }
 
-// With --rate: sends what is due, and returns when the next one is. Connections become due in the order of the array.
-static uint64_t send_due(uint64_t now) {
+// With --rate: sends what is due, and returns when to look again.
+static uint64_t send_due(uint64_t now, uint64_t *due, uint64_t gap) {
   static int next;
-  uint64_t interval = (uint64_t)((double)connection_count / rate * (double)NANOSECONDS);
-  for (int i = 0; i < connection_count; i++) {
+  for (int busy = 0; *due <= now && busy < connection_count;) {
     struct connection *connection = &connections[next];
-    if (connection->is_open && connection->waiting == 0) {
-      if (connection->due > now) return connection->due;
-      send_requests(connection, connection->due);
-      connection->due += interval;
-    }
-    // One that waits for its answer is late already; the ones behind it are not to be.
     next = (next + 1) % connection_count;
+    if (!connection->is_open || connection->waiting > 0) {
+      busy++;
+      continue;
+    }
+    send_requests(connection, *due);
+    *due += gap;
+    busy = 0;
   }
-  return now + NANOSECONDS / 1000;
+  // What is due and found nobody is sent when somebody is answered.
+  return *due > now ? *due : now + NANOSECONDS / 1000;
 }
 
 static void run_slice(double seconds) {
   slice_begin(&slice, warm_up, seconds);
   is_running = true;
-  double gap = rate > 0 ? (double)NANOSECONDS / rate : 0;
-  for (int i = 0; i < connection_count; i++) {
-    struct connection *connection = &connections[i];
-    connection->due = slice.begin + (uint64_t)(gap * i);
-    if (rate == 0 && connection->is_open) send_requests(connection, slice.begin);
+  uint64_t gap = rate > 0 ? (uint64_t)((double)NANOSECONDS / rate) : 0;
+  uint64_t due = slice.begin;
+  for (int i = 0; i < connection_count && rate == 0; i++) {
+    if (connections[i].is_open) send_requests(&connections[i], slice.begin);
   }
   for (uint64_t now = slice.begin; now < slice.until && open_count > 0; now = now_ns()) {
-    uint64_t next = rate > 0 ? send_due(now) : now + NANOSECONDS / 100;
+    uint64_t next = rate > 0 ? send_due(now, &due, gap) : now + NANOSECONDS / 100;
     turn(next < slice.until ? next : slice.until);
   }
   is_running = false;

@@ -115,6 +115,14 @@ function wastefulAttacks(): readonly Attack[] {
       bytesMax: MIB + 64 * KIB,
     },
     {
+      // Those take long: the limit is passed with the last of thousands of blocks, each with codes of its own.
+      name: 'deflate blocks',
+      ...{ connections: 16, perSecond: 16, again: true, seconds: 6 },
+      first: Buffer.concat([handshake('/ws'), costlyBlocks()]),
+      expect: closeFrame(1009),
+      bytesMax: 2 * MIB + 64 * KIB,
+    },
+    {
       name: '130,000 fragments',
       ...{ connections: 16, perSecond: 16, again: true, seconds: 6 },
       first: Buffer.concat([handshake('/ws'), fragments(130_000)]),
@@ -146,7 +154,18 @@ function closeFrame(code: number): Buffer {
  * byte, so that one part may follow itself. The masking key is zero.
  */
 function bomb(): Buffer {
-  const part = deflateRawSync(Buffer.alloc(16 * MIB), { finishFlush: constants.Z_SYNC_FLUSH });
+  return compressed(
+    deflateRawSync(Buffer.alloc(16 * MIB), { finishFlush: constants.Z_SYNC_FLUSH }),
+  );
+}
+
+/** The same of blocks that are mostly codes, and so cost most for each byte: in the end a little above the limit. */
+function costlyBlocks(): Buffer {
+  const text = Buffer.from(Array.from({ length: 100 }, (_, i) => 97 + (((i * i * 7) >> 3) % 26)));
+  return compressed(deflateRawSync(text, { level: 9, finishFlush: constants.Z_SYNC_FLUSH }));
+}
+
+function compressed(part: Buffer): Buffer {
   const parts = Math.floor((MIB - KIB) / part.byteLength);
   const payload = Buffer.concat(Array.from({ length: parts }, () => part)).subarray(0, -4);
   const header = Buffer.alloc(14);

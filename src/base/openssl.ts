@@ -9,6 +9,7 @@
 
 import { MillraceError } from '../errors.js';
 import { declareFunctions, loadLibc, type NumberCall, type TextCall, viewMemory } from './ffi.js';
+import { noteLibrary } from './native-registry.js';
 import { type Functions, PROTOTYPES, type TEXTS } from './openssl-prototypes.js';
 
 export type OpenSslCalls = {
@@ -21,6 +22,8 @@ export interface OpenSsl {
   readonly version: string;
   /** `node`, or the name of the system's library. */
   readonly origin: string;
+  /** An address within the library: two threads that have the same use the same one. */
+  readonly identity: number;
 }
 
 /** Major version of the interface that the prototypes are of: 3 has been stable since 2021. */
@@ -36,7 +39,10 @@ let loaded: OpenSsl | undefined;
  * @throws MillraceError `ERR_TLS_OPENSSL` when there is none that fits.
  */
 export function loadOpenSsl(): OpenSsl {
-  loaded ??= choose(process.env.MILLRACE_OPENSSL ?? 'auto');
+  if (loaded === undefined) {
+    loaded = choose(process.env.MILLRACE_OPENSSL ?? 'auto');
+    noteLibrary(loaded.identity);
+  }
   return loaded;
 }
 
@@ -86,7 +92,7 @@ function tryLoad(path: string | null): OpenSsl | string {
   if (path === null && !version.includes(` ${own.split('+', 1)[0]}`)) {
     return `node says that its OpenSSL is ${own}, and exports ${version}`;
   }
-  return { calls, version, origin };
+  return { calls, version, origin, identity: calls.TLS_server_method() };
 }
 
 /** Objects of OpenSSL that were made and not yet freed by this thread; tests assert that it returns to where it was. */

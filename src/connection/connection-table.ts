@@ -53,6 +53,8 @@ export const HAS_READER = 1 << 19;
 export const READ_FULL = 1 << 20;
 /** The peer's FIN is to be reported after the unread bytes. */
 export const END_OWED = 1 << 21;
+/** Another connection stands on this one: see faces.ts. */
+export const HAS_FACE = 1 << 22;
 /** Anything that keeps us from receiving. */
 export const NO_RECEIVE = PAUSED | HELD | READ_FULL | RECEIVE_ENDED | DESTROYED;
 /** Anything that keeps a direct send from being right. */

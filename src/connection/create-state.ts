@@ -44,6 +44,7 @@ export function createState(
     readers: new Map(),
     writers: new Map(),
     extras: new Map(),
+    faces: new Map(),
     teardowns: new Map(),
     timerCallbacks: new Map(),
     emptyReader: new ConnectionReader(pool),

@@ -6,7 +6,7 @@
  * lists below, which the turn works off in order: so a hook is never entered from within another call of the user's.
  */
 
-import type { Reactor } from '../api.js';
+import type { Connection, Reactor } from '../api.js';
 import type { Kernel } from '../base/kernel.js';
 import type { BlockPool } from './block-pool.js';
 import type { SocketConnection } from './connection.js';
@@ -39,6 +39,8 @@ export interface ReactorState {
   readonly readers: Map<number, ConnectionReader>;
   readonly writers: Map<number, ConnectionWriter>;
   readonly extras: Map<number, Extras>;
+  /** What is shown of connections that others stand on: see faces.ts. */
+  readonly faces: Map<number, Connection>;
   readonly teardowns: Map<number, Teardown>;
   /** Callbacks of the user's timers, by the wheel's id. */
   readonly timerCallbacks: Map<number, () => void>;

@@ -11,7 +11,7 @@ import { MillraceError } from '../errors.js';
 import { adopt } from './adopter.js';
 import { CompletionRouter } from './completion-router.js';
 import type { SocketConnection } from './connection.js';
-import { CONNECTING, DESTROYED, OPENED, slotOfId } from './connection-table.js';
+import { CONNECTING, DESTROYED } from './connection-table.js';
 import { createConnection } from './create-connection.js';
 import { createState, destroyState } from './create-state.js';
 import { applyProfile } from './descriptor-options.js';
@@ -20,6 +20,7 @@ import { announce, announceServerClose } from './dispatch.js';
 import { Draining } from './draining.js';
 import type { Driver } from './driver.js';
 import { EventLoop } from './event-loop.js';
+import { findConnection, openConnections } from './faces.js';
 import { KeepAlive } from './keep-alive.js';
 import { abort } from './lifecycle.js';
 import type { ListenSocket } from './listen-socket.js';
@@ -116,20 +117,12 @@ export class Reactor implements ReactorFace {
     return this.state.inTurn ? this.state.now : this.#options.kernel.now();
   }
 
-  *connections(): IterableIterator<Connection> {
-    const { connections, table } = this.state;
-    for (let slot = 0; slot < connections.length; slot += 1) {
-      const connection = connections[slot];
-      if (connection !== undefined && (table.flags[slot] & (OPENED | DESTROYED)) === OPENED) {
-        yield connection;
-      }
-    }
+  connections(): IterableIterator<Connection> {
+    return openConnections(this.state);
   }
 
-  find(id: number): SocketConnection | undefined {
-    const connection = this.state.connections[slotOfId(id)];
-    // The whole id: connections of other reactors have the same slots and generations.
-    return connection !== undefined && connection.id === id ? connection : undefined;
+  find(id: number): Connection | undefined {
+    return findConnection(this.state, id);
   }
 
   execute(task: (reactor: ReactorFace) => void): void {

@@ -12,6 +12,7 @@ import {
   CLOSING,
   DESTROYED,
   HAS_EXTRAS,
+  HAS_FACE,
   HAS_READER,
   HELD,
   QUEUED,
@@ -117,6 +118,9 @@ export function finalize(state: ReactorState, slot: number): CloseReason {
     state.readers.delete(slot);
     state.writers.get(slot)?.close();
     state.writers.delete(slot);
+  }
+  if ((flags & HAS_FACE) !== 0) {
+    state.faces.delete(slot);
   }
   if ((flags & HAS_EXTRAS) !== 0) {
     const reason = reasonOf(teardown);

@@ -5,6 +5,7 @@
 
 import type { Kernel } from '../base/kernel.js';
 import { makeId } from '../connection/connection-table.js';
+import { findTransport } from '../connection/faces.js';
 import { abort } from '../connection/lifecycle.js';
 import type { Mailbox } from '../connection/mailbox.js';
 import type { Profile } from '../connection/profile.js';
@@ -81,11 +82,10 @@ export class Inbox {
 
   #write(reactor: Reactor, id: number, low: number, high: number, byteLength: number): void {
     const bytes = this.#bytes(reactor.options.kernel, low, high, byteLength);
-    const connection = reactor.find(id);
-    if (connection?.write(bytes) === 'full') {
+    if (reactor.find(id)?.write(bytes) === 'full') {
       // Its sender was told `queued`, and may have sent more: better an end than a stream with a hole.
       reactor.stats.add(Counter.refusedWriteOverflow, 1);
-      abort(reactor.state, connection, 'overflow');
+      abort(reactor.state, findTransport(reactor.state, id)!, 'overflow');
     }
   }
 

@@ -23,6 +23,7 @@ export interface WorkerSetup {
   readonly watchDescriptor: number;
   readonly descriptors: SharedArrayBuffer;
   readonly regions: SharedArrayBuffer;
+  readonly natives: SharedArrayBuffer;
   /** Addresses that this reactor listens on itself: with SO_REUSEPORT where others do, too. */
   readonly listen: readonly ListenAddress[];
   readonly cpu: number;

@@ -1,7 +1,7 @@
 /**
  * One reactor's thread as the main thread sees it: start, stop, calls, death. When the thread dies without being asked
  * to, everything it had is taken back here: its descriptors are closed, the letters in its mailbox are discarded, its
- * off-heap memory is freed. Then the owner may start it again.
+ * off-heap memory and what it had of native libraries is freed. Then the owner may start it again.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -9,12 +9,17 @@ import { Worker } from 'node:worker_threads';
 import type { DescriptorRegistry } from '../base/descriptors.js';
 import type { Alarm } from '../base/kernel.js';
 import type { LinuxKernel } from '../base/linux-kernel.js';
+import { reapNatives } from '../base/native-reaper.js';
+import { NativeRegistry } from '../base/native-registry.js';
 import { RegionRegistry } from '../base/region-registry.js';
 import type { Mailbox } from '../connection/mailbox.js';
 import type { ReactorStats } from '../connection/stats.js';
 import { MillraceError } from '../errors.js';
 import { discardLetters } from './inbox.js';
 import { errorOf, type FromWorker, type ToWorker, type WorkerSetup } from './messages.js';
+
+/** What is noted beside one object of OpenSSL's for each connection: contexts of TLS and of compression. */
+const OTHER_NATIVES = 8_192;
 
 export interface ThreadEvents {
   onWarning(error: Error): void;
@@ -34,7 +39,7 @@ export interface ThreadParts {
   readonly mailbox: Mailbox;
   readonly pending: Int32Array;
   readonly stats: ReactorStats;
-  readonly setup: Omit<WorkerSetup, 'regions'>;
+  readonly setup: Omit<WorkerSetup, 'regions' | 'natives'>;
   readonly resourceLimits: object | undefined;
   readonly events: ThreadEvents;
 }
@@ -43,6 +48,7 @@ export class ReactorThread {
   readonly index: number;
   readonly #parts: ThreadParts;
   readonly #regions = RegionRegistry.create();
+  readonly #natives: NativeRegistry;
   readonly #calls = new Map<number, Call>();
   #nextCall = 1;
   #worker: Worker | undefined;
@@ -57,6 +63,8 @@ export class ReactorThread {
   constructor(parts: ThreadParts) {
     this.#parts = parts;
     this.index = parts.setup.index;
+    const { connectionsMax } = parts.setup.settings;
+    this.#natives = NativeRegistry.create(connectionsMax + OTHER_NATIVES);
   }
 
   get isReady(): boolean {
@@ -67,7 +75,11 @@ export class ReactorThread {
   start(): Promise<void> {
     const { setup, resourceLimits } = this.#parts;
     const worker = new Worker(new URL('./worker-main.js', import.meta.url), {
-      workerData: { ...setup, regions: this.#regions.buffer } satisfies WorkerSetup,
+      workerData: {
+        ...setup,
+        regions: this.#regions.buffer,
+        natives: this.#natives.buffer,
+      } satisfies WorkerSetup,
       ...(resourceLimits === undefined ? {} : { resourceLimits }),
       name: `millrace reactor ${this.index}`,
     });
@@ -234,6 +246,7 @@ export class ReactorThread {
     for (const address of this.#regions.takeAll()) {
       kernel.releaseBlock(address);
     }
+    reapNatives(this.#natives, (run) => kernel.defer(run));
     stats.reset();
   }
 }

@@ -9,6 +9,7 @@ import type { Handler } from '../api.js';
 import { isDatagramAddress } from '../base/datagram-address.js';
 import { DescriptorRegistry } from '../base/descriptors.js';
 import { LinuxKernel } from '../base/linux-kernel.js';
+import { NativeRegistry, useNativeRegistry } from '../base/native-registry.js';
 import { RegionRegistry } from '../base/region-registry.js';
 import { listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
@@ -29,6 +30,7 @@ import { TurnWatch } from './watchdog.js';
 const setup = workerData as WorkerSetup;
 const port = parentPort!;
 const registry = DescriptorRegistry.from(setup.descriptors);
+useNativeRegistry(NativeRegistry.from(setup.natives));
 const kernel = new LinuxKernel({
   registry,
   owner: setup.index + 1,

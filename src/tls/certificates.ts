@@ -2,6 +2,7 @@
 
 import { rootCertificates } from 'node:tls';
 
+import { Native, noteNative } from '../base/native-registry.js';
 import { census, type OpenSslCalls, takeErrors, withCopy } from '../base/openssl.js';
 import type { Pem } from './options.js';
 import { TlsError } from './tls-error.js';
@@ -139,6 +140,7 @@ let roots = 0;
 export function rootStore(calls: OpenSslCalls): number {
   if (roots === 0) {
     roots = createStore(calls, [rootCertificates.join('\n')]);
+    noteNative(Native.X509_STORE, roots);
   }
   return roots;
 }

@@ -1,8 +1,8 @@
 /**
- * The reactor knows the transport's connection, and so does whoever asks it for one by its id (`Server.write`,
- * `Reactor.write`, `Reactor.find`, `Reactor.connections`). What they write is meant for the peer as all other writes
- * are: it must be encrypted, and must never go out as it is, between two records. So these methods of a transport's
- * connection, which nobody else has business with, are its TLS connection's.
+ * Those who decide about a handshake (`onServerName`, `onHandshakeError`) are given the transport's connection, and may
+ * keep it. What they write to it is meant for the peer as all other writes are: it must be encrypted, and must never go
+ * out as it is, between two records. So these methods of a transport's connection, which nobody else has business with,
+ * are its TLS connection's. (From the reactor one gets the latter: see connection/faces.ts.)
  */
 
 import type { Connection, WriteResult } from '../api.js';

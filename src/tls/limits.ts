@@ -3,6 +3,7 @@
 import type { Connection } from '../api.js';
 import { BlockPool } from '../connection/block-pool.js';
 import { SocketConnection } from '../connection/connection.js';
+import { setFace } from '../connection/faces.js';
 import { Profile } from '../connection/profile.js';
 import { threadKernel } from '../engine/thread-kernel.js';
 
@@ -57,4 +58,13 @@ export function poolOf(base: Connection): BlockPool {
 /** How many layers of TLS are below a connection on this transport. */
 export function depthOf(base: Connection): number {
   return isLayered(base) ? 1 + depthOf(base.base) : 0;
+}
+
+/** Whoever asks the reactor for the connection that all this stands on gets `face`. */
+export function showAs(base: Connection, face: Connection): void {
+  if (base instanceof SocketConnection) {
+    setFace(base, face);
+  } else if (isLayered(base)) {
+    showAs(base.base, face);
+  }
 }

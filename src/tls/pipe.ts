@@ -12,6 +12,7 @@
 
 import { loadLibc, viewMemory } from '../base/ffi.js';
 import type { Kernel, Region } from '../base/kernel.js';
+import { Native, noteNative } from '../base/native-registry.js';
 import { loadOpenSsl, type OpenSslCalls } from '../base/openssl.js';
 import { takeRegion } from '../base/region-cache.js';
 import { threadKernel } from '../engine/thread-kernel.js';
@@ -68,6 +69,8 @@ export class Pipe {
     if (this.rbio === 0 || this.wbio === 0) {
       throw new RangeError('Cannot make a BIO: out of memory');
     }
+    noteNative(Native.BIO, this.rbio);
+    noteNative(Native.BIO, this.wbio);
     // An empty BIO says "try again", not "end of file".
     calls.BIO_ctrl(this.rbio, BIO_C_SET_BUF_MEM_EOF_RETURN, -1, 0);
     calls.BIO_ctrl(this.wbio, BIO_C_SET_BUF_MEM_EOF_RETURN, -1, 0);

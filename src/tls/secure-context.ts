@@ -5,6 +5,7 @@
  */
 
 import { loadLibc } from '../base/ffi.js';
+import { forgetNative, Native, noteNative } from '../base/native-registry.js';
 import { census, copyFrom, loadOpenSsl, type OpenSslCalls, withCopy } from '../base/openssl.js';
 import { acceptAnyCallback, alpnCallback, keyLogCallback, stapleCallback } from './callbacks.js';
 import { check, createStore, freeStore, listOf, rootStore, useIdentity } from './certificates.js';
@@ -63,6 +64,7 @@ export class SecureContext {
   readonly ocspResponse: Uint8Array | undefined;
   #keys: TicketKeys | undefined;
   #keysVersion = -1;
+  readonly #note: number;
 
   private constructor(role: 'server' | 'client', options: SecureContextOptions) {
     const { calls } = loadOpenSsl();
@@ -75,6 +77,7 @@ export class SecureContext {
     this.address = calls.SSL_CTX_new(method);
     check(calls, this.address, 'make a context');
     census.contexts += 1;
+    this.#note = noteNative(Native.SSL_CTX, this.address);
   }
 
   /**
@@ -119,6 +122,7 @@ export class SecureContext {
   /** Idempotent. Connections made from it go on. */
   close(): void {
     if (this.address !== 0) {
+      forgetNative(this.#note);
       this.calls.SSL_CTX_free(this.address);
       this.address = 0;
       census.contexts -= 1;

@@ -1,5 +1,6 @@
 /** The object of OpenSSL that a connection has from its ClientHello to its end: made and freed here alone. */
 
+import { forgetNative, Native, noteNative } from '../base/native-registry.js';
 import { census, takeErrors } from '../base/openssl.js';
 import { checkOpen, type SecureContext } from './secure-context.js';
 import type { TlsConnection } from './tls-connection.js';
@@ -15,6 +16,7 @@ export function createSsl(c: TlsConnection, context: SecureContext): void {
   }
   census.ssl += 1;
   c.ssl = ssl;
+  c.sslNote = noteNative(Native.SSL, ssl);
   c.handshake!.context = context;
   // SSL_set_bio takes a reference of each.
   calls.BIO_up_ref(rbio);
@@ -30,6 +32,7 @@ export function createSsl(c: TlsConnection, context: SecureContext): void {
 /** Idempotent. */
 export function freeSsl(c: TlsConnection): void {
   if (c.ssl !== 0) {
+    forgetNative(c.sslNote);
     c.pipe.calls.SSL_free(c.ssl);
     c.ssl = 0;
     census.ssl -= 1;

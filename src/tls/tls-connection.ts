@@ -42,7 +42,7 @@ import { queuedFileBytes, sendFile } from './file-pump.js';
 import { handOver } from './hand-over.js';
 import type { Handshake } from './handshake.js';
 import type { Layer } from './layer.js';
-import { depthOf, type Limits, limitsOf, poolOf } from './limits.js';
+import { depthOf, type Limits, limitsOf, poolOf, showAs } from './limits.js';
 import type { SecureConnection, TlsInfo } from './options.js';
 import { clearPause, recall, setPause } from './pause.js';
 import { type Pipe, pipeAt } from './pipe.js';
@@ -62,6 +62,8 @@ export class TlsConnection implements SecureConnection, HandsOver, Consumable {
   readonly limits: Limits;
   /** OpenSSL's object; 0 before the handshake and after the end. */
   ssl = 0;
+  /** Where it is noted for whoever comes after this thread. */
+  sslNote = -1;
   flags = 0;
   context: unknown = undefined;
   handshake: Handshake | undefined = undefined;
@@ -80,7 +82,7 @@ export class TlsConnection implements SecureConnection, HandsOver, Consumable {
   wasQueued = false;
   #info: SessionInfo | undefined = undefined;
 
-  /** Takes the transport's `context`, and what is written to it from elsewhere. */
+  /** Takes the transport's `context` and place, and what is written to it from elsewhere. */
   constructor(base: Connection, layer: Layer) {
     this.context = base.context;
     base.context = this;
@@ -89,6 +91,7 @@ export class TlsConnection implements SecureConnection, HandsOver, Consumable {
     this.layer = layer;
     this.pipe = pipeAt(depthOf(base));
     this.limits = limitsOf(base);
+    showAs(base, this);
   }
 
   get tls(): TlsInfo {

@@ -5,14 +5,16 @@
 
 import { Deflater } from './deflate.js';
 import type { DeflateSettings } from './deflate-options.js';
+import type { Decompressor } from './frame-sink.js';
 import { Inflater } from './inflate.js';
+import { type InflateQueue, Inflation } from './inflate-queue.js';
 import type { Receiver } from './receiver.js';
 import type { Agreement } from './permessage-deflate.js';
 
 /** A context that forgets can inflate what was made with any window. */
 const INFLATE_BITS = 15;
 
-export interface Compression {
+export interface Compression extends Decompressor {
   readonly deflater: Deflater;
   readonly inflater: Inflater;
   readonly thresholdBytes: number;
@@ -30,13 +32,18 @@ export class Compressions {
   readonly #settings: DeflateSettings;
   readonly #deflaters = new Map<number, Deflater>();
   readonly #shared = new Map<number, Compression>();
+  readonly #queue: InflateQueue | undefined;
   #inflater: Inflater | undefined;
+  /** Inflates what takes longer than a turn, of one connection at a time. */
+  #lateInflater: Inflater | undefined;
   #ownContexts = 0;
   /** Connections that compress. */
   #users = 0;
 
-  constructor(settings: DeflateSettings) {
+  /** Without a queue each message is inflated in one go. */
+  constructor(settings: DeflateSettings, queue?: InflateQueue) {
     this.#settings = settings;
+    this.#queue = queue;
   }
 
   /** Connections that have contexts of their own. */
@@ -60,9 +67,11 @@ export class Compressions {
     let shared = this.#shared.get(deflateBits);
     if (shared === undefined) {
       const { thresholdBytes } = this.#settings;
+      const inflater = this.#sharedInflater();
       shared = {
         deflater: this.#deflater(deflateBits),
-        inflater: this.#sharedInflater(),
+        inflater,
+        ...this.#decompressor(inflater),
         thresholdBytes,
         keeps: false,
         deflateBits,
@@ -80,7 +89,7 @@ export class Compressions {
       ? new Deflater(deflateBits, level, memoryLevel, true)
       : this.#deflater(deflateBits);
     const inflater = inflateKeeps
-      ? new Inflater(inflateBits, true, ratioMax)
+      ? new Inflater(inflateBits, true, ratioMax, this.#queue)
       : this.#sharedInflater();
     this.#ownContexts += 1;
     let hasEnded = false;
@@ -100,6 +109,7 @@ export class Compressions {
     return {
       deflater,
       inflater,
+      ...this.#decompressor(inflater),
       thresholdBytes,
       keeps: deflateKeeps,
       deflateBits,
@@ -119,8 +129,39 @@ export class Compressions {
   }
 
   #sharedInflater(): Inflater {
-    this.#inflater ??= new Inflater(INFLATE_BITS, false, this.#settings.ratioMax);
+    this.#inflater ??= this.#newInflater();
     return this.#inflater;
+  }
+
+  #newInflater(): Inflater {
+    return new Inflater(INFLATE_BITS, false, this.#settings.ratioMax, this.#queue);
+  }
+
+  /** What a context that forgets has inflated in vain is inflated again, by one that nobody else needs meanwhile. */
+  #decompressor(inflater: Inflater): Decompressor {
+    const late = () => {
+      if (inflater.keeps) {
+        return inflater;
+      }
+      this.#lateInflater ??= this.#newInflater();
+      return this.#lateInflater;
+    };
+    return {
+      inflate: (data, bytesMax) => inflater.inflate(data, bytesMax),
+      defer: (data, bytesMax, buffer, onDone) => {
+        if (!inflater.keeps) {
+          inflater.drop();
+        }
+        const kept = buffer === undefined ? Buffer.from(data) : data;
+        const inflation = new Inflation(kept, buffer, bytesMax, {
+          inflater: late,
+          isBegun: inflater.keeps,
+          onDone,
+        });
+        this.#queue!.add(inflation);
+        return inflation;
+      },
+    };
   }
 
   /** Without connections nothing is held: there may be as many of these as a program makes clients. */
@@ -138,6 +179,8 @@ export class Compressions {
     }
     this.#inflater?.end();
     this.#inflater = undefined;
+    this.#lateInflater?.end();
+    this.#lateInflater = undefined;
     this.#deflaters.clear();
     this.#shared.clear();
   }

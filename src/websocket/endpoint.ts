@@ -7,6 +7,7 @@ import type { Reactor } from '../api.js';
 import type { WebSocketHooks, WebSocketOptions } from './api.js';
 import { Compressions } from './compression.js';
 import { type Deadlined, DeadlineList } from './deadline-list.js';
+import { InflateQueue } from './inflate-queue.js';
 import type { Receiver } from './receiver.js';
 import { type Hooks, readHooks, readSettings, type WebSocketSettings } from './settings.js';
 
@@ -50,7 +51,8 @@ export class Side {
     this.open = new DeadlineList(reactor, pingIntervalMs, (item: Timed) => item.onSilence());
     this.closing = new DeadlineList(reactor, closeTimeoutMs, onHandshakeDue);
     this.opening = new DeadlineList(reactor, handshakeTimeoutMs, onHandshakeDue);
-    this.compressions = deflate === undefined ? undefined : new Compressions(deflate);
+    this.compressions =
+      deflate === undefined ? undefined : new Compressions(deflate, new InflateQueue(reactor));
   }
 }
 

@@ -18,8 +18,7 @@ export interface Borrower {
 
 export function takeReceiver({ side, compression, isPaused }: Borrower): Receiver {
   const spare = (compression ?? side).receivers;
-  const receiver =
-    spare.pop() ?? new Receiver(side.endpoint.settings.limits, compression?.inflater);
+  const receiver = spare.pop() ?? new Receiver(side.endpoint.settings.limits, compression);
   if (isPaused) {
     receiver.pause();
   }

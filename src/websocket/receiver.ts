@@ -23,47 +23,27 @@ import {
   RSV23,
   TEXT,
 } from './frame.js';
+import type { Decompressor, FrameSink, ReceiverLimits } from './frame-sink.js';
 import { header, parseHeader } from './header.js';
+import type { Inflation } from './inflate-queue.js';
 import { mask } from './mask.js';
 import { giveBuffer } from './message-buffers.js';
 import { checkUtf8, isWholeUtf8, UTF8_INVALID, UTF8_START } from './utf8.js';
 import { VIOLATIONS, type Violation } from './violation.js';
 
-export interface FrameSink {
-  /** A whole message. Text has been checked to be UTF-8. */
-  onMessage(data: Buffer, isBinary: boolean): void;
-  onPing(data: Buffer): void;
-  onPong(data: Buffer): void;
-  /** The peer's close frame: its code, or 1005 if it had none, and its reason, which is UTF-8. */
-  onCloseFrame(code: number, reason: Buffer): void;
-  /** The connection has failed (section 7.1.7). */
-  onViolation(violation: Violation): void;
-}
-
-/** What decompresses messages: see inflate.ts. */
-export interface Decompressor {
-  /** The whole message, which is the caller's; or what is wrong with it. */
-  inflate(data: Buffer, bytesMax: number): Buffer | Violation;
-}
-
-/** Shared by all receivers of a listener. */
-export interface ReceiverLimits {
-  /** A server's frames come masked, a client's must not (section 5.1). */
-  readonly isServer: boolean;
-  /** The most bytes of a message, compressed and not. */
-  readonly messageBytesMax: number;
-  /** The most frames of a message. */
-  readonly fragmentsMax: number;
-}
-
 const STOPPED = 1;
 const PAUSED = 2;
+/** A message is being inflated in the turns that follow. */
+const LATE = 4;
 
 export class Receiver {
   readonly #limits: ReceiverLimits;
   /** Set when permessage-deflate was agreed on: only then RSV1 may be set. */
   readonly #decompressor: Decompressor | undefined;
   #partial: Assembly | undefined = undefined;
+  /** The message that is being inflated, and whether it is TEXT or BINARY. */
+  #late: Inflation | undefined = undefined;
+  #lateOpcode = 0;
   #flags = 0;
 
   constructor(limits: ReceiverLimits, decompressor?: Decompressor) {
@@ -81,15 +61,13 @@ export class Receiver {
     return this.#partial === undefined && this.#flags === 0;
   }
 
-  get isStopped(): boolean {
-    return (this.#flags & STOPPED) !== 0;
-  }
-
   /** Drops what is held and what comes. */
   stop(): void {
     this.#flags |= STOPPED;
     this.#partial?.endMessage();
     this.#partial = undefined;
+    this.#late?.cancel();
+    this.#late = undefined;
   }
 
   /** `receive` returns after the call under way, with the rest of the bytes not taken. */
@@ -101,13 +79,19 @@ export class Receiver {
     this.#flags &= ~PAUSED;
   }
 
-  /** Takes bytes and reports what is complete. Returns how many were taken: all, unless paused. */
+  /**
+   * Takes bytes and reports what is complete. Returns how many were taken: all, unless paused, or a message is being
+   * inflated, which is reported before them by the first call, also without bytes, after `sink.onInflated`.
+   */
   receive(bytes: Buffer, sink: FrameSink): number {
     const end = bytes.byteLength;
     let at = 0;
+    if ((this.#flags & (LATE | PAUSED)) === LATE) {
+      this.#takeLate(sink);
+    }
     while (at < end) {
       if (this.#flags !== 0) {
-        return this.isStopped ? end : at;
+        return (this.#flags & STOPPED) !== 0 ? end : at;
       }
       const partial = this.#partial;
       if (partial !== undefined && partial.opcode >= 0) {
@@ -123,7 +107,7 @@ export class Receiver {
         at = this.#startFrame(bytes, payload, end, sink);
       }
     }
-    return this.isStopped ? end : at;
+    return (this.#flags & STOPPED) !== 0 ? end : at;
   }
 
   #keepHeader(bytes: Buffer, at: number, end: number): void {
@@ -166,7 +150,12 @@ export class Receiver {
       return frameEnd;
     }
     if ((first & FIN) !== 0 && opcode !== CONTINUATION) {
-      this.#whole(opcode, (first & RSV1) !== 0, bytes.subarray(at, frameEnd), sink);
+      const data = bytes.subarray(at, frameEnd);
+      if ((first & RSV1) !== 0) {
+        this.#inflated(opcode, data, undefined, sink);
+      } else {
+        this.#deliver(opcode, data, sink);
+      }
       return frameEnd;
     }
     const partial = this.#beginData(opcode, first);
@@ -313,29 +302,44 @@ export class Receiver {
     partial.endMessage();
     this.#letGo(partial);
     if (isCompressed) {
-      this.#inflated(messageOpcode, message, sink);
+      this.#inflated(messageOpcode, message, buffer, sink);
     } else if (utf8 !== UTF8_START) {
       this.#fail(VIOLATIONS.UTF8, 0, sink);
     } else {
       sink.onMessage(message, messageOpcode === BINARY);
     }
-    // Not if the sink threw.
-    if (buffer !== undefined) {
+    // Not if the sink threw. One that is inflated later has it still.
+    if (buffer !== undefined && this.#late === undefined) {
       giveBuffer(buffer);
     }
   }
 
-  /** A message in one frame. */
-  #whole(opcode: number, isCompressed: boolean, data: Buffer, sink: FrameSink): void {
-    if (isCompressed) {
-      this.#inflated(opcode, data, sink);
-    } else {
-      this.#deliver(opcode, data, sink);
+  #inflated(opcode: number, data: Buffer, buffer: Buffer | undefined, sink: FrameSink): void {
+    const max = this.#limits.messageBytesMax;
+    const message = this.#decompressor!.inflate(data, max);
+    if (message !== undefined) {
+      this.#finishInflated(opcode, message, sink);
+      return;
+    }
+    this.#flags |= LATE;
+    this.#lateOpcode = opcode;
+    this.#late = this.#decompressor!.defer(data, max, buffer, () => sink.onInflated());
+    sink.onDeferred();
+  }
+
+  #takeLate(sink: FrameSink): void {
+    const outcome = this.#late?.outcome;
+    if (outcome instanceof Error) {
+      throw outcome;
+    }
+    if (outcome !== undefined) {
+      this.#flags &= ~LATE;
+      this.#late = undefined;
+      this.#finishInflated(this.#lateOpcode, outcome, sink);
     }
   }
 
-  #inflated(opcode: number, data: Buffer, sink: FrameSink): void {
-    const message = this.#decompressor!.inflate(data, this.#limits.messageBytesMax);
+  #finishInflated(opcode: number, message: Buffer | Violation, sink: FrameSink): void {
     if (message instanceof Uint8Array) {
       this.#deliver(opcode, message, sink);
     } else {

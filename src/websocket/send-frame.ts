@@ -6,7 +6,7 @@
 
 import type { Connection, WriteResult } from '../api.js';
 import { threadKernel } from '../engine/thread-kernel.js';
-import { HEADER_BYTES_MAX, headerBytes, writeHeader } from './frame.js';
+import { CONTROL_BYTES_MAX, HEADER_BYTES_MAX, headerBytes, writeHeader } from './frame.js';
 import { mask } from './mask.js';
 
 const SCRATCH_BYTES = 32_768;
@@ -121,4 +121,16 @@ export function checkMessage(method: string, data: unknown): void {
     const what = data === null ? 'null' : typeof data;
     throw new TypeError(`Cannot ${method}: expected a string or a Uint8Array, got ${what}`);
   }
+}
+
+/** The payload of a control frame; throws TypeError or RangeError for what cannot be one. */
+export function controlPayload(method: string, data: string | Uint8Array): Uint8Array {
+  checkMessage(method, data);
+  const payload = typeof data === 'string' ? Buffer.from(data) : data;
+  if (payload.byteLength > CONTROL_BYTES_MAX) {
+    throw new RangeError(
+      `Cannot ${method}: expected at most ${CONTROL_BYTES_MAX} bytes, got ${payload.byteLength}`,
+    );
+  }
+  return payload;
 }

@@ -2,7 +2,7 @@
 
 import type { WebSocketHooks, WebSocketOptions } from './api.js';
 import { type DeflateSettings, readDeflateOptions } from './deflate-options.js';
-import type { ReceiverLimits } from './receiver.js';
+import type { ReceiverLimits } from './frame-sink.js';
 
 export interface WebSocketSettings {
   readonly isClient: boolean;

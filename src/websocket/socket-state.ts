@@ -17,7 +17,20 @@ export const Flag = {
   IN_FRAGMENTS: 32,
   ENDED: 64,
   PONG_LISTED: 128,
+  /** A message is being inflated in the turns that follow. */
+  IS_INFLATING: 256,
 } as const;
+
+/** Nothing can be sent with one of these. */
+export const NO_SENDING = Flag.CLOSE_SENT | Flag.CLOSE_RECEIVED | Flag.ENDED;
+
+/** What `send` answers when it may not send. */
+export function cannotSend(flags: number): 'closed' {
+  if ((flags & NO_SENDING) !== 0) {
+    return 'closed';
+  }
+  throw new Error('Cannot send: a message is being sent by sendFragment and has not ended');
+}
 
 /** What only those have that are paused, closing or not read by their peers. */
 export class Rare {

@@ -17,17 +17,19 @@ import type { SendOptions, WebSocket, WebSocketState } from './api.js';
 import { CloseCode } from './close-code.js';
 import type { Compression } from './compression.js';
 import type { Side, Timed } from './endpoint.js';
-import { BINARY, CLOSE, CONTINUATION, CONTROL_BYTES_MAX, FIN, PING, PONG, TEXT } from './frame.js';
-import type { FrameSink, Receiver } from './receiver.js';
+import { BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT } from './frame.js';
+import type { FrameSink } from './frame-sink.js';
+import type { Receiver } from './receiver.js';
 import { giveBack, takeReceiver } from './receiver-pool.js';
-
-import { checkMessage, sendFrame, sendText } from './send-frame.js';
+import { checkMessage, controlPayload, sendFrame, sendText } from './send-frame.js';
 import { sendMessage } from './send-message.js';
 import {
+  cannotSend,
   checkedClosePayload,
   closeOf,
   closePayload,
   Flag,
+  NO_SENDING,
   Rare,
   type Subscription,
 } from './socket-state.js';
@@ -38,9 +40,6 @@ import type { Violation } from './violation.js';
 const PONG_BACKLOG_BYTES = 16_384;
 
 const EMPTY = Buffer.alloc(0);
-
-/** Nothing can be sent with one of these. */
-const NO_SENDING = Flag.CLOSE_SENT | Flag.CLOSE_RECEIVED | Flag.ENDED;
 
 export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
   readonly connection: Connection;
@@ -103,7 +102,7 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
   send(data: string | Uint8Array, options?: SendOptions): WriteResult {
     if (!this.canPublish) {
       checkMessage('send', data);
-      return this.#cannotSend();
+      return cannotSend(this.#flags);
     }
     return sendMessage(this, data, options);
   }
@@ -115,7 +114,9 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
     }
     const isFirst = (this.#flags & Flag.IN_FRAGMENTS) === 0;
     const opcode = isFirst ? (typeof data === 'string' ? TEXT : BINARY) : CONTINUATION;
-    const result = this.#frame(isFinal ? FIN | opcode : opcode, data);
+    const send = typeof data === 'string' ? sendText : sendFrame;
+    const first = isFinal ? FIN | opcode : opcode;
+    const result = send(this.connection, first, data as string & Uint8Array, this.isClient);
     if (result === 'sent' || result === 'queued') {
       this.#flags = isFinal ? this.#flags & ~Flag.IN_FRAGMENTS : this.#flags | Flag.IN_FRAGMENTS;
       this.side.endpoint.counts.messagesSent += isFinal ? 1 : 0;
@@ -154,9 +155,16 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
     if ((this.#flags & Flag.IS_PAUSED) !== 0) {
       this.#flags &= ~Flag.IS_PAUSED;
       this.#receiver?.resume();
+      this.#goOn();
+    }
+  }
+
+  /** Receives again, unless something is in the way. */
+  #goOn(): void {
+    if ((this.#flags & (Flag.IS_PAUSED | Flag.IS_INFLATING)) === 0) {
       this.connection.resume();
-      if (this.#rare?.held !== undefined) {
-        // Not now: hooks are not called from within a call of the user's.
+      if (this.#receiver !== undefined) {
+        // It may have something to report. Not now: hooks are not called from within a call of the user's.
         this.connection.wake();
       }
     }
@@ -193,6 +201,7 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
     if (taken < all.byteLength) {
       // Paused: at most one batch of the driver's, since the connection is paused too.
       this.#rareOf().held = Buffer.from(all.subarray(taken));
+      this.connection.pause();
     }
   }
 
@@ -286,10 +295,20 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
     }
   }
 
+  onDeferred(): void {
+    this.#flags |= Flag.IS_INFLATING;
+    this.connection.pause();
+  }
+
+  onInflated(): void {
+    this.#flags &= ~Flag.IS_INFLATING;
+    this.#goOn();
+  }
+
   // Deadlines.
 
   onSilence(): void {
-    if ((this.#flags & Flag.HEARD) !== 0 || this.isPaused) {
+    if ((this.#flags & (Flag.HEARD | Flag.IS_PAUSED | Flag.IS_INFLATING)) !== 0) {
       // While paused nothing can be heard.
       this.#flags &= ~(Flag.HEARD | Flag.PING_SENT);
     } else if ((this.#flags & Flag.PING_SENT) !== 0) {
@@ -319,27 +338,8 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
 
   // Frames.
 
-  #frame(first: number, data: string | Uint8Array): WriteResult {
-    return typeof data === 'string'
-      ? sendText(this.connection, first, data, this.isClient)
-      : sendFrame(this.connection, first, data, this.isClient);
-  }
-
-  #cannotSend(): WriteResult {
-    if ((this.#flags & NO_SENDING) !== 0) {
-      return 'closed';
-    }
-    throw new Error('Cannot send: a message is being sent by sendFragment and has not ended');
-  }
-
   #control(opcode: number, method: string, data: string | Uint8Array): WriteResult {
-    checkMessage(method, data);
-    const payload = typeof data === 'string' ? Buffer.from(data) : data;
-    if (payload.byteLength > CONTROL_BYTES_MAX) {
-      throw new RangeError(
-        `Cannot ${method}: expected at most ${CONTROL_BYTES_MAX} bytes, got ${payload.byteLength}`,
-      );
-    }
+    const payload = controlPayload(method, data);
     return (this.#flags & (Flag.CLOSE_SENT | Flag.ENDED)) !== 0
       ? 'closed'
       : sendFrame(this.connection, FIN | opcode, payload, this.isClient);

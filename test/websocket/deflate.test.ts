@@ -13,6 +13,7 @@ const MIB = 1 << 20;
 
 function inflated(inflater: Inflater, data: Buffer, max = MIB): Buffer | string {
   const result = inflater.inflate(data, max);
+  assert.ok(result !== undefined);
   return result instanceof Uint8Array ? Buffer.from(result) : result.code;
 }
 

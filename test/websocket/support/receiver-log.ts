@@ -1,6 +1,7 @@
 /** What a receiver reports, as lines: the same for every way in which the bytes are cut. */
 
-import { Receiver, type Decompressor, type FrameSink } from '../../../src/websocket/receiver.js';
+import type { Decompressor, FrameSink } from '../../../src/websocket/frame-sink.js';
+import { Receiver } from '../../../src/websocket/receiver.js';
 
 export interface Setting {
   readonly isServer?: boolean;
@@ -45,6 +46,14 @@ export class ReceiverLog implements FrameSink {
 
   onCloseFrame(code: number, reason: Buffer): void {
     this.lines.push(`close ${code} ${show(reason)}`);
+  }
+
+  onDeferred(): void {
+    this.lines.push('deferred');
+  }
+
+  onInflated(): void {
+    this.receiver.receive(Buffer.alloc(0), this);
   }
 
   onViolation({ code, closeCode }: { code: string; closeCode: number }): void {
