@@ -63,6 +63,7 @@ export interface ServiceOptions {
   readonly limits: Limits;
   readonly onRequest: OnRequest;
   readonly onUpgrade: OnUpgrade | undefined;
+  readonly onConnect: OnRequest | undefined;
   readonly onError: OnError;
   readonly serverName: string;
   readonly wallClock: WallClock;
