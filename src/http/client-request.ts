@@ -6,6 +6,7 @@
 import { type BodyInput, checkBody } from './body-input.js';
 import type { ClientLimits, ClientTimeouts, HttpClientTimeouts } from './client-limits.js';
 import { readTimeouts } from './client-limits.js';
+import { ACCEPTED } from './content-coding.js';
 import { isToken, TARGET } from './grammar.js';
 import { checkField, type FieldsInput, type FieldValueInput } from './response-fields.js';
 import { isTrailer } from './trailers.js';
@@ -26,6 +27,8 @@ export interface HttpClientRequestOptions {
   trailers?: FieldsInput | (() => FieldsInput);
   /** Send `Expect: 100-continue`, and the body when the server wants it or says nothing. false. */
   expectContinue?: boolean;
+  /** Ask for content codings, and undo those of the response. What the client was made with: true. */
+  decompress?: boolean;
   /**
    * Protocols to switch to, such as `websocket` or `a/1, b` (RFC 9110 7.8); without a body. A server that does answers
    * 101: see `isTunnel` and `takeOver` of the response.
@@ -129,7 +132,8 @@ export function prepareRequest(
   const isAbsolute = via !== undefined && !isSecure;
   const address = options.address ?? addressOf(isAbsolute ? via.url : url);
   const expectsContinue = options.expectContinue === true && length !== 0;
-  const fields = fieldsText(options.fields ?? {}, checkOwn);
+  const names = new Set<string>();
+  const fields = fieldsText(options.fields ?? {}, (name) => names.add(checkOwn(name)));
   const framing =
     length < 0
       ? 'Transfer-Encoding: chunked\r\n'
@@ -138,7 +142,8 @@ export function prepareRequest(
         : '';
   const head =
     `${method} ${isAbsolute ? url.origin : ''}${targetOf(url)} HTTP/1.1\r\nHost: ${url.host}\r\n` +
-    `${isAbsolute ? fieldsText(via.fields, checkOwn) : ''}${fields}${framing}` +
+    `${isAbsolute ? fieldsText(via.fields, checkOwn) : ''}${fields}` +
+    `${options.decompress === true && upgrade === '' ? acceptedCodings(names) : ''}${framing}` +
     `${upgrade === '' ? '' : `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`}` +
     `${expectsContinue ? 'Expect: 100-continue\r\n' : ''}\r\n`;
   return {
@@ -306,10 +311,19 @@ export function isStreamBody(body: unknown): boolean {
   );
 }
 
-function checkOwn(name: string): void {
+function checkOwn(name: string): string {
   if (OWN_FIELDS.has(name)) {
     throw new TypeError(`Cannot set ${name}: the client does`);
   }
+  return name;
+}
+
+/** A part of something coded cannot be decoded: whoever wants parts gets them as they are. */
+function acceptedCodings(names: ReadonlySet<string>): string {
+  if (names.has('accept-encoding')) {
+    return '';
+  }
+  return `Accept-Encoding: ${names.has('range') ? 'identity' : ACCEPTED}\r\n`;
 }
 
 function checkTrailer(name: string): void {
@@ -324,7 +338,7 @@ export function trailerText(trailers: OutgoingRequest['trailers']): string {
   return `${fieldsText(fields, checkTrailer)}\r\n`;
 }
 
-function fieldsText(fields: FieldsInput, check: (name: string) => void): string {
+function fieldsText(fields: FieldsInput, check: (name: string) => unknown): string {
   const entries =
     Symbol.iterator in fields
       ? (fields as Iterable<readonly [string, string]>)

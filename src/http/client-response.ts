@@ -5,9 +5,10 @@
 
 import type { Connection, Handler } from '../api.js';
 import { BODY_DISCARDED, BODY_DONE } from './body-state.js';
+import type { ContentCoding } from './content-coding.js';
 import { MessageBody } from './message-body.js';
 import { type BodyOrigin, type BodySink, gone } from './request-body.js';
-import { BODY_NONE, BODY_OF_LENGTH, BODY_TUNNEL } from './response-framing.js';
+import { BODY_NONE, BODY_OF_LENGTH, BODY_TUNNEL, BODY_UNTIL_CLOSE } from './response-framing.js';
 import type { ResponseHead } from './response-head.js';
 import { checkSuccessor } from './switching.js';
 
@@ -29,8 +30,13 @@ export class HttpClientResponse extends MessageBody {
   /** Of the request that this answers: another one than was asked for after redirects, which it counts. */
   url = '';
   redirects = 0;
-  /** Bytes of the body; undefined if only the server knows. 0 without a body, whatever Content-Length says then. */
+  /**
+   * Bytes of the body; undefined if only the server knows, or codings are undone. 0 without a body, whatever
+   * Content-Length says then.
+   */
   readonly contentLength: number | undefined;
+  /** Content codings that were undone, the last first; the fields are still those that the server sent. */
+  decodedFrom: readonly ContentCoding[] = [];
   #trailers: ReadonlyMap<string, string> = NO_FIELDS;
   #error: Error | undefined;
   /** Whether the connection is the program's now, not HTTP any more: after 101, and a CONNECT that succeeded. */
@@ -160,6 +166,14 @@ export class HttpClientResponse extends MessageBody {
   }
 
   // For the client.
+
+  /** The same head, with a body that comes from elsewhere. */
+  withBody(origin: BodyOrigin, codings: readonly ContentCoding[]): HttpClientResponse {
+    const response = new HttpClientResponse(origin, this.#head, BODY_UNTIL_CLOSE, -1);
+    response.decodedFrom = codings;
+    response.url = this.url;
+    return response;
+  }
 
   openTunnel(tunnel: Tunnel): void {
     this.#tunnel = tunnel;

@@ -1,7 +1,7 @@
 /** HTTP/1.1 clients: the public face. Requests go over connections that are kept and used again. */
 
 import type { Connection, DialOptions, Reactor } from '../api.js';
-import { HttpClientError } from './client-error.js';
+import { HttpClientError, refused } from './client-error.js';
 import { ClientExchange } from './client-exchange.js';
 import { type HttpClientLimits, readClientLimits } from './client-limits.js';
 import type { ClientOrigin } from './client-origin.js';
@@ -18,7 +18,10 @@ import {
 import { type RedirectedRequest, redirected, tooManyRedirects } from './client-redirects.js';
 import type { HttpClientResponse } from './client-response.js';
 import type { HttpClientStats } from './client-stats.js';
+import { readCodings } from './content-coding.js';
+import { DecodedBody } from './decoded-body.js';
 import type { FieldsInput } from './response-fields.js';
+import type { ResponseRejectCode } from './response-rejects.js';
 
 /** What connects: a reactor, or a function such as `dial`. */
 export type HttpDialer =
@@ -34,6 +37,11 @@ export type HttpTlsDialer = TlsDialer;
 export interface HttpClientOptions extends HttpClientLimits {
   /** For https: URLs. Without it they are refused. */
   dialTls?: HttpTlsDialer;
+  /**
+   * Send Accept-Encoding, and undo the codings of bodies: gzip, deflate, br, and zstd where Node has it. true. Codings
+   * that are not known are left as they are.
+   */
+  decompress?: boolean;
   /** An HTTP proxy, such as `http://127.0.0.1:3128`, for all requests without an `address` of their own. */
   proxy?: string | URL;
   /** What the proxy gets, such as Proxy-Authorization. */
@@ -51,6 +59,7 @@ export class HttpClient {
   readonly #dialer: HttpDialer;
   readonly #dialTls: TlsDialer | undefined;
   readonly #proxy: ProxyRoute | undefined;
+  readonly #decompress: boolean;
 
   /** @throws TypeError or RangeError for wrong arguments. */
   constructor(dialer: HttpDialer, options: HttpClientOptions = {}) {
@@ -67,6 +76,7 @@ export class HttpClient {
     if (this.#proxy?.url.protocol === 'https:' && dialTls === undefined) {
       throw new TypeError('For a proxy of https: give the client dialTls');
     }
+    this.#decompress = options.decompress ?? true;
     const limits = readClientLimits(options);
     const dial: OriginDial = (origin, dialOptions) => this.#dial(origin, dialOptions);
     this.#pool = new Pool(limits, dial, options.connection ?? {});
@@ -171,10 +181,33 @@ export class HttpClient {
   }
 
   async #send(url: string | URL, options: HttpClientRequestOptions): Promise<HttpClientResponse> {
-    const request = prepareRequest(url, options, this.#pool.limits, this.#proxy);
+    const { limits } = this.#pool;
+    const { decompress = this.#decompress } = options;
+    const request = prepareRequest(url, { ...options, decompress }, limits, this.#proxy);
     const response = await this.#run(this.#pool, request);
     response.url = String(new URL(url));
-    return response;
+    return decompress ? this.#decoded(request, response) : response;
+  }
+
+  /** The response with its codings undone, if it has a whole body with codings that are known. */
+  #decoded({ method, signal }: OutgoingRequest, response: HttpClientResponse): HttpClientResponse {
+    const { status } = response;
+    if (method === 'HEAD' || response.contentLength === 0 || status === 205 || status === 206) {
+      return response;
+    }
+    const { limits, stats } = this.#pool;
+    const onReject = (code: ResponseRejectCode): void => {
+      stats.rejects[code] += 1;
+    };
+    const codings = readCodings(response.header('content-encoding'));
+    if (codings === undefined) {
+      response.discard();
+      onReject('content-coding');
+      throw refused('content-coding');
+    }
+    return codings.length === 0
+      ? response
+      : new DecodedBody(response, codings, { limits, signal, onReject }).response;
   }
 
   #run(pool: Pool, request: OutgoingRequest): Promise<HttpClientResponse> {

@@ -16,6 +16,7 @@ export type {
 export type { HttpClientResponse } from './client-response.js';
 export type { HttpClientStats } from './client-stats.js';
 export { CODINGS, type CompressionOptions, sendCompressed } from './compression.js';
+export type { ContentCoding } from './content-coding.js';
 export {
   EventStream,
   type EventStreamOptions,

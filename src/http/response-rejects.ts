@@ -24,7 +24,7 @@ export const RESPONSE_REJECT_CODES = [
   'framing',
   /** More interim responses (1xx) than `interimMax`. */
   'interim',
-  /** 101, which nobody asked for. */
+  /** 101, which nobody asked for, or to another protocol. */
   'upgrade',
   'body-length',
   'chunk',
@@ -34,6 +34,11 @@ export const RESPONSE_REJECT_CODES = [
   'trailer-count',
   /** The server ended its side in the middle of a response. */
   'truncated',
+  /** A body that is not what Content-Encoding says, is cut off, or has more codings than anybody needs. */
+  'content-coding',
+  /** One that is too long when its codings are undone, or in relation to what was received. */
+  'decoded-length',
+  'decoded-ratio',
   /** Bytes that belong to no request: after a response, or on a connection at rest. */
   'surplus',
 ] as const satisfies readonly (ChunkRejectCode | string)[];
