@@ -93,6 +93,7 @@ class HttpServerHandler implements HttpHandler {
       }
     }
     this.onShutdown = (reactor) => {
+      this.#services.get(reactor)?.end();
       this.#services.delete(reactor);
       this.#service = undefined;
       return options.onShutdown?.(reactor);

@@ -4,7 +4,7 @@
  * asynchronous handler can go on reading it. One whose response is complete by then is released.
  */
 
-import type { Connection } from '../api.js';
+import type { Connection, Reactor } from '../api.js';
 import { BODY_DISCARDED, BODY_DONE } from './body-state.js';
 import type { Exchange } from './exchange.js';
 import { MessageBody } from './message-body.js';
@@ -142,6 +142,11 @@ export class HttpRequest extends MessageBody {
   }
 
   // For the server.
+
+  /** What all requests of this reactor share under that key; closed when the reactor's server ends. */
+  shared<Value extends { close(): void }>(key: object, make: (reactor: Reactor) => Value): Value {
+    return this.#http.service.shared(key, make);
+  }
 
   /** The hook has returned and the response is complete: the head's memory is used for other things from now on. */
   release(): void {
