@@ -18,11 +18,15 @@ export interface FileCacheLimits {
   readonly readsInThreads: boolean;
 }
 
-/** Files up to this size are kept as their bytes. */
+/** Files up to this size are kept as their bytes from the start: reading them costs next to nothing. */
+const SMALL_BYTES_MAX = 16_384;
+/** Others up to this size once they are asked for again: sending them from memory costs less than sendfile(2). */
 const CONTENT_BYTES_MAX = 65_536;
 
 interface Entry {
   readonly source: FileSource;
+  /** Of its content. */
+  byteLength: number;
   /** On the reactor's clock. */
   readonly until: number;
   /** Variants of it that were not there. */
@@ -70,7 +74,27 @@ export class FileCache {
     }
     this.#entries.delete(key);
     this.#entries.set(key, entry);
+    if (entry.source.content === undefined) {
+      this.#promote(entry);
+    }
     return entry.source.retain();
+  }
+
+  /** Asked for again: reads it, if that is to be. */
+  #promote(entry: Entry): void {
+    const { source } = entry;
+    const { byteLength } = source.representation;
+    const { cacheBytesMax, readsInThreads } = this.#limits;
+    if (readsInThreads || byteLength > Math.min(CONTENT_BYTES_MAX, cacheBytesMax)) {
+      return;
+    }
+    source.load();
+    if (source.content !== undefined) {
+      entry.byteLength = byteLength;
+      this.#bytes += byteLength;
+      // It is the last one, which fits.
+      this.#evict();
+    }
   }
 
   /** Opens a file once for all that ask for it now; each of them releases what it gets. */
@@ -94,9 +118,13 @@ export class FileCache {
 
   async #load(open: () => Promise<Opened>): Promise<Opened> {
     const opened = await open();
-    if (typeof opened === 'object' && opened.representation.byteLength <= CONTENT_BYTES_MAX) {
+    if (typeof opened === 'object' && opened.representation.byteLength <= SMALL_BYTES_MAX) {
       try {
-        await opened.load(this.#limits.readsInThreads);
+        if (this.#limits.readsInThreads) {
+          await opened.loadInThreads();
+        } else {
+          opened.load();
+        }
       } catch (error) {
         opened.release();
         throw error;
@@ -107,32 +135,34 @@ export class FileCache {
 
   /** Keeps a file that was just opened. */
   put(key: string, source: FileSource, missing: readonly Coding[]): void {
-    const { cacheMs, cacheFilesMax, cacheBytesMax } = this.#limits;
+    const { cacheMs, cacheBytesMax } = this.#limits;
     const byteLength = source.content?.byteLength ?? 0;
     if (this.#isClosed || byteLength > cacheBytesMax) {
       return;
     }
     this.drop(key);
-    this.#entries.set(key, {
-      source: source.retain(),
-      until: this.#reactor.now + cacheMs,
-      missing,
-    });
+    const until = this.#reactor.now + cacheMs;
+    this.#entries.set(key, { source: source.retain(), byteLength, until, missing });
     this.#bytes += byteLength;
+    this.#evict();
+    this.#schedule();
+  }
+
+  #evict(): void {
+    const { cacheFilesMax, cacheBytesMax } = this.#limits;
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size <= cacheFilesMax && this.#bytes <= cacheBytesMax) {
-        break;
+        return;
       }
       this.drop(oldest);
     }
-    this.#schedule();
   }
 
   drop(key: string): void {
     const entry = this.#entries.get(key);
     if (entry !== undefined) {
       this.#entries.delete(key);
-      this.#bytes -= entry.source.content?.byteLength ?? 0;
+      this.#bytes -= entry.byteLength;
       entry.source.release();
     }
   }

@@ -19,7 +19,7 @@ type Stats = Awaited<ReturnType<typeof statOf>>;
 
 export class FileSource {
   readonly representation: Representation;
-  /** Undefined once `content` has all of it. */
+  /** Mostly undefined once `content` has all of it. */
   handle: FileHandle | undefined;
   content: Buffer | undefined;
   readonly #stats: Stats;
@@ -70,22 +70,36 @@ export class FileSource {
   }
 
   /**
-   * Reads all of it, and closes it; unless it changes meanwhile, when it stays as it is. For one user alone. In Node's
-   * threads, or at once: then a disk that has to be waited for holds up the reactor, and nothing else costs much.
+   * Reads all of it, unless it changes meanwhile, and closes it if nobody else uses it. A disk that has to be waited
+   * for holds up the reactor; for others this costs less than asking a thread.
    */
-  async load(isInThreads: boolean): Promise<void> {
+  load(): void {
+    const { fd } = this.handle!;
+    const buffer = this.#buffer();
+    const bytesRead = readSync(fd, buffer, 0, buffer.byteLength, 0);
+    this.#keep(buffer, bytesRead, fstatSync(fd, { bigint: true }));
+  }
+
+  /** The same by Node's threads. */
+  async loadInThreads(): Promise<void> {
     const handle = this.handle!;
+    const buffer = this.#buffer();
+    const { bytesRead } = await handle.read(buffer, 0, buffer.byteLength, 0);
+    this.#keep(buffer, bytesRead, await statOf(handle));
+  }
+
+  /** With room for one byte more than there should be: nothing may be behind it. */
+  #buffer(): Buffer {
+    return Buffer.allocUnsafeSlow(this.representation.byteLength + 1);
+  }
+
+  #keep(buffer: Buffer, bytesRead: number, stats: Stats): void {
     const { byteLength } = this.representation;
-    // One more than there should be: nothing may be behind it.
-    const buffer = Buffer.allocUnsafeSlow(byteLength + 1);
-    const length = buffer.byteLength;
-    const bytesRead = isInThreads
-      ? (await handle.read(buffer, 0, length, 0)).bytesRead
-      : readSync(handle.fd, buffer, 0, length, 0);
-    const stats = isInThreads ? await statOf(handle) : fstatSync(handle.fd, { bigint: true });
     if (bytesRead === byteLength && this.#is(stats)) {
       this.content = buffer.subarray(0, byteLength);
-      this.#close();
+      if (this.#users === 1) {
+        this.#close();
+      }
     }
   }
 }

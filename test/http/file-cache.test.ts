@@ -298,6 +298,39 @@ describe('FileCache', () => {
     await until('the files to be closed', () => opened().length === 0);
   });
 
+  it('reads a file of middle size when it is asked for again, if it is not being read in threads', async () => {
+    writeFileSync(join(root, 'middle.txt'), Buffer.alloc(50_000, 'm'));
+    for (const [readsInThreads, cacheBytesMax] of [
+      [false, 120_000],
+      [true, 120_000],
+      [false, 49_999],
+    ] as const) {
+      const { reactor } = clock();
+      const cache = new FileCache(reactor, {
+        cacheMs: 100,
+        cacheFilesMax: 9,
+        cacheBytesMax,
+        readsInThreads,
+      });
+      const first = await fill(cache, 'a', 'middle.txt');
+      assert.ok(first.handle !== undefined && first.content === undefined);
+      const isRead = !readsInThreads && cacheBytesMax > 50_000;
+      const used = cache.get('a')!;
+      assert.equal(used.content?.toString(), isRead ? 'm'.repeat(50_000) : undefined);
+      // Nobody else used it when it was read: then it is closed.
+      assert.equal(used.handle === undefined, isRead);
+      used.release();
+      for (const key of ['b', 'c']) {
+        await fill(cache, key, 'middle.txt');
+        const inUse = cache.get(key);
+        inUse?.release();
+      }
+      assert.equal(cache.size, isRead ? 2 : 3);
+      cache.close();
+    }
+    await until('the files to be closed', () => opened().length === 0);
+  });
+
   it('opens a file once for all that ask at the same time, and tells all of a failure', async () => {
     const cache = new FileCache(clock().reactor, {
       cacheMs: 100,
