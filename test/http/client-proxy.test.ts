@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
-import type { Connection } from '../../src/api.js';
+import type { Connection, Handler } from '../../src/api.js';
 import { dial } from '../../src/engine/dial.js';
 import { serve } from '../../src/engine/serve.js';
 import { HttpClient, type HttpClientOptions, httpHandler } from '../../src/http/index.js';
 import { dialTls, tlsHandler } from '../../src/tls/index.js';
+import { seededBytes } from '../support/bytes.js';
 import { TestCertificates } from '../support/test-certificates.js';
-import { until } from '../support/until.js';
+import { nextRound, until } from '../support/until.js';
 import { errorOf } from './client-rig.js';
 import { HttpRig } from './rig.js';
 
@@ -182,5 +183,50 @@ describe('a proxy', () => {
       assert.throws(() => clientOf({ proxy }), TypeError);
     }
     assert.throws(() => new HttpClient(dial, { proxy: 'https://a' }), /dialTls/);
+  });
+});
+
+describe('over TLS', () => {
+  it('an upgrade goes on with pull handlers on both sides, and nothing is lost', async () => {
+    const { cert, key } = certificates.server;
+    const echo: Handler = {
+      defaults: { allowHalfOpen: true },
+      onReadable({ reader, writer }) {
+        writer.append(reader);
+        writer.flush();
+      },
+      onEnd: (connection) => connection.close(),
+    };
+    const http = httpHandler({
+      onRequest: async (_, response) => {
+        await nextRound();
+        response.upgrade(echo, { upgrade: 'echo' });
+      },
+    });
+    const server = await serve({
+      listen: 'tcp://127.0.0.1:0',
+      handler: tlsHandler({ cert, key }, http),
+    });
+    after(() => server.close({ deadlineMs: 0 }));
+    const url = server.addresses[0]!.replace('tcp:', 'https:');
+    const client = clientOf({});
+    const response = await client.request(url, { upgrade: 'echo' });
+    const sent = seededBytes(1_000_000, 11);
+    const received: Buffer[] = [];
+    let isClosed = false;
+    const connection = response.takeOver({
+      onReadable: ({ reader }) => void received.push(reader.readCopy(reader.length)!),
+      onClose: () => {
+        isClosed = true;
+      },
+    })!;
+    for (let at = 0; at < sent.byteLength; at += 50_000) {
+      while (connection.write(sent.subarray(at, at + 50_000)) === 'full') {
+        await connection.drained();
+      }
+    }
+    connection.end();
+    await until('the close', () => isClosed);
+    assert.ok(Buffer.concat(received).equals(sent));
   });
 });

@@ -290,7 +290,7 @@ describe('bombs', () => {
     assert.match(String(await warned), /the sink/);
     assert.equal(failed[0]?.message, 'the sink');
     assert.equal(await (await client.request(`${url}small`)).text(), '');
-    await client.close();
+    await client.close({ deadlineMs: 0 });
     await until('the closes', () => peers.every((peer) => peer.isEnded || peer.isClosed));
   });
 
