@@ -36,12 +36,13 @@ export class HttpConnection {
 
   /**
    * Gives the connection to another handler, with what was received for it. A push handler is called by ours, so that
-   * what stands around HTTP (a handler that wraps it) goes on seeing the connection; others get it from the transport.
+   * what stands around HTTP (a handler that wraps it) goes on seeing the connection; others, and those with defaults,
+   * get it from the transport.
    */
   handOver(handler: Handler, first: Buffer, isPeerDone: boolean): void {
     const { connection, service } = this;
     service.remove(this);
-    if (handler.onData === undefined) {
+    if (handler.onData === undefined || handler.defaults !== undefined) {
       connection.handOver(handler, first);
     } else {
       service.delegates.set(connection, handler);
@@ -64,12 +65,10 @@ export class HttpConnection {
   }
 }
 
-/** The peer's end, for a push handler: our connections may be half open, its own perhaps not. */
+/** The peer's end, for a push handler without defaults: our connections may be half open, its own may not. */
 export function endDelegate(connection: Connection, handler: Handler): Action | void {
   const action = handler.onEnd?.(connection);
-  if (handler.defaults?.allowHalfOpen !== true) {
-    connection.close();
-  }
+  connection.close();
   return action;
 }
 

@@ -116,7 +116,7 @@ export class HttpResponse {
   }
 
   /**
-   * Sends the response, or what is left of it. Bytes of 16 KiB and more are not copied: they must not be changed until
+   * Sends the response, or what is left of it. Bytes beyond 16 KiB are not copied: they must not be changed until
    * they have been sent. `closed`: the client is gone, or the response had ended.
    */
   end(body?: BodyInput): 'queued' | 'closed' {
