@@ -71,7 +71,7 @@ function keepHead(owner: ReactorState, slot: number, head: Uint8Array | undefine
   // In a hook of the pull style it shows what was received and is not kept yet.
   reader.settle();
   const rest = reader.length > 0 ? reader.readCopy(reader.length)! : NO_BYTES;
-  keep(owner, slot, rest.length > 0 ? Buffer.concat([head, rest]) : Buffer.from(head));
+  keep(owner, slot, Buffer.concat([head, rest]));
 }
 
 /** Has what was received reported soon. With no hook for it, it waits for an iterator. */

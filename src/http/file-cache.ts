@@ -140,9 +140,14 @@ export class FileCache {
     if (this.#isClosed || byteLength > cacheBytesMax) {
       return;
     }
+    const { now } = this.#reactor;
+    const before = this.#entries.get(key);
+    // Others ask for other variants: what they found missing holds as long as it would have.
+    const known = before !== undefined && before.until > now ? before : undefined;
+    const all = known === undefined ? missing : [...new Set([...known.missing, ...missing])];
     this.drop(key);
-    const until = this.#reactor.now + cacheMs;
-    this.#entries.set(key, { source: source.retain(), byteLength, until, missing });
+    const until = known?.until ?? now + cacheMs;
+    this.#entries.set(key, { source: source.retain(), byteLength, until, missing: all });
     this.#bytes += byteLength;
     this.#evict();
     this.#schedule();

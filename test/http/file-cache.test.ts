@@ -18,6 +18,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import * as zlib from 'node:zlib';
 
 import type { Reactor } from '../../src/api.js';
+import type { Coding } from '../../src/http/accept-encoding.js';
 import { FileCache } from '../../src/http/file-cache.js';
 import { openFile } from '../../src/http/file-source.js';
 import { type StaticOptions, staticFiles } from '../../src/http/static-files.js';
@@ -278,13 +279,29 @@ describe('FileCache', () => {
     // The bytes are used up: the one that was not asked for goes.
     await fill(cache, 'c', 'small.txt');
     assert.deepEqual([cache.get('b'), cache.size], [undefined, 2]);
+    const missing = async (codings: Coding[]) => {
+      const again = await cache.open('m', () => openFile(root, join(root, 'none.txt')));
+      assert.ok(typeof again === 'object');
+      cache.put('m', again, codings);
+      again.release();
+      return cache.missing('m');
+    };
+    writeFileSync(join(root, 'none.txt'), '');
+    assert.deepEqual(await missing(['br']), ['br']);
+    move(60);
+    // What one client found missing is not forgotten for another, nor known for longer.
+    assert.deepEqual(await missing(['gzip', 'br']), ['br', 'gzip']);
+    move(40);
+    assert.deepEqual([cache.missing('m'), cache.get('m')], [undefined, undefined]);
+    await fill(cache, 'a', 'small.txt');
+    await fill(cache, 'c', 'small.txt');
     const large = await fill(cache, 'd', 'large.txt');
     await fill(cache, 'e', 'large.txt');
     assert.deepEqual([cache.get('a'), cache.size], [undefined, 3]);
     const held = cache.get('d')!;
     assert.equal(held, large);
     move(99);
-    await fill(cache, 'e', 'large.txt');
+    await fill(cache, 'g', 'large.txt');
     move(1);
     assert.deepEqual([cache.get('d'), cache.size, count()], [undefined, 1, 1]);
     // Who uses it goes on using it.
