@@ -178,6 +178,19 @@ export interface Connection<Context = unknown> extends AsyncDisposable {
   setOption<Name extends keyof SocketOptions>(name: Name, value: SocketOptions[Name]): void;
   getOption<Name extends keyof SocketOptions>(name: Name): SocketOptions[Name] | undefined;
 
+  /**
+   * Gives the connection to another handler, of either style, such as when its peer goes on in another protocol. The
+   * `context` is cleared, a pause ended, `handler.onOpen` called before this returns, and the other hooks from then on,
+   * first with `head` (copied: what was received and belongs to the new protocol) and what was not read yet, then with
+   * the peer's end, also if it was reported before. The handler's `defaults` hold in place of those of the handler
+   * before, which still gets its one `onClose`, after the new one's.
+   *
+   * False, doing nothing, once it is closed or being closed.
+   *
+   * @throws TypeError for what is no handler, and for a connection that is iterated over or in a proactor.
+   */
+  handOver(handler: Handler, head?: Uint8Array): boolean;
+
   /** The received chunks, each a copy that the consumer owns; ends with the peer's FIN, throws on reset. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer>;
 }

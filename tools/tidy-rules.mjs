@@ -175,6 +175,7 @@ export const RULES = {
     'src/http/status.ts': 'test/http/response.test.ts',
     'src/http/web-request.ts': 'test/http/web-handler.test.ts',
     'src/http/file-parts.ts': 'test/http/static-files.test.ts',
+    'src/http/file-source.ts': 'test/http/file-cache.test.ts',
     'src/http/media-types.ts': 'test/http/static-files.test.ts',
     'src/http/crc32c.ts': 'test/http/proxy-header.test.ts',
     'src/http/proxy-v2.ts': 'test/http/proxy-header.test.ts',

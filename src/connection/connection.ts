@@ -4,7 +4,15 @@
  * closed connection.
  */
 
-import type { Connection, ConnectionState, Reactor, SocketOptions, WriteResult } from '../api.js';
+import type {
+  Connection,
+  ConnectionState,
+  Handler,
+  Reactor,
+  SocketOptions,
+  WriteResult,
+} from '../api.js';
+import { changeHandler } from './change-handler.js';
 import { consume, iterate } from './chunk-iterator.js';
 import { BLOCKED, DESTROYED, HELD, makeId, NO_WRITE, PAUSED, WOKEN } from './connection-table.js';
 import { idleTimeoutOf, readTimeoutOf, setActivityTimeouts, setWriteTimeout } from './deadlines.js';
@@ -291,6 +299,13 @@ export class SocketConnection implements Connection, Consumable {
 
   getOption<Name extends keyof SocketOptions>(name: Name): SocketOptions[Name] | undefined {
     return getConnectionOption(this, name);
+  }
+
+  handOver(handler: Handler, head?: Uint8Array): boolean {
+    if (head !== undefined) {
+      checkBytes('handOver', head);
+    }
+    return changeHandler(this, handler, head);
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {

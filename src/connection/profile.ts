@@ -37,6 +37,9 @@ export class Profile {
   readonly onBeforeWrite: ((connection: Connection) => void) | undefined;
 
   readonly options: ConnectionOptions;
+  /** The options without the handler's defaults. */
+  readonly given: ConnectionOptions;
+  readonly defaults: ConnectionOptions | undefined;
   readonly allowHalfOpen: boolean;
   readonly halfOpenTimeoutMs: number;
   readonly idleTimeoutMs: number;
@@ -51,10 +54,17 @@ export class Profile {
   readonly whenFull: number;
   readonly readQueueMax: number;
 
-  constructor(handler: Handler, given: ConnectionOptions) {
+  /** `defaults`: what is below the given options, where that is not the handler's own. */
+  constructor(
+    handler: Handler,
+    given: ConnectionOptions,
+    defaults: ConnectionOptions | undefined = handler?.defaults,
+  ) {
     checkHandler(handler);
-    const options = handler.defaults === undefined ? given : over(handler.defaults, given);
+    const options = defaults === undefined ? given : over(defaults, given);
     this.handler = handler;
+    this.given = given;
+    this.defaults = defaults;
     this.onOpen = handler.onOpen;
     this.onData = handler.onData;
     this.onReadable = handler.onReadable;
@@ -103,7 +113,7 @@ export class Profile {
     this.#copies ??= new WeakMap();
     let copy = this.#copies.get(owner);
     if (copy === undefined) {
-      copy = new Profile(this.handler, this.options).bind(owner);
+      copy = new Profile(this.handler, this.given, this.defaults ?? {}).bind(owner);
       this.#copies.set(owner, copy);
     }
     return copy;

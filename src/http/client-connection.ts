@@ -8,43 +8,23 @@
  *       any ──(reject, timeout, abort, surplus)──> aborted
  */
 
-import type { Connection } from '../api.js';
+import type { Connection, Handler } from '../api.js';
 import { BODY_DISCARDED, BODY_FLOWING } from './body-state.js';
 import { HttpClientError, type HttpClientTimeout, refused, timedOut } from './client-error.js';
 import type { ClientExchange } from './client-exchange.js';
-import type { ClientLimits } from './client-limits.js';
+import type { ClientPool } from './client-owner.js';
 import type { OutgoingRequest } from './client-request.js';
 import { ClientPace } from './client-pace.js';
 import { ClientPipeline } from './client-pipeline.js';
 import { ClientReading } from './client-reading.js';
 import { HttpClientResponse } from './client-response.js';
 import { RequestSender } from './client-sender.js';
-import type { HttpClientStats } from './client-stats.js';
 import { READ_END } from './message-reader.js';
 import { trailersOf } from './trailers.js';
 
 const CONTINUE = 100;
 /** How long the server's FIN is waited for. */
 const EVICT_MS = 100;
-
-/** What it needs of the pool. */
-export interface ClientPool {
-  readonly limits: ClientLimits;
-  readonly stats: HttpClientStats;
-  onOpen(connection: ClientConnection): void;
-  /** It can serve another request. */
-  onRest(connection: ClientConnection): void;
-  onGone(connection: ClientConnection): void;
-  /** Its socket is closed. */
-  onClosed(connection: ClientConnection): void;
-  /** One more request may be sent behind those that are under way. */
-  onRoom(connection: ClientConnection): void;
-  /**
-   * The connection ended before it answered anything of these: they are sent on another one. `isFailed`: it was not the
-   * server that said it would end it.
-   */
-  sendAgain(exchanges: readonly ClientExchange[], isFailed: boolean): void;
-}
 
 export class ClientConnection extends ClientReading {
   readonly key: string;
@@ -85,7 +65,7 @@ export class ClientConnection extends ClientReading {
     this.#dropped = 0;
     this.served += 1;
     this.#pool.stats.reused += this.served > 1 ? 1 : 0;
-    this.reader.begin(request.method);
+    this.reader.begin(request.method, request.upgrade);
     this.#pace!.begin(request.timeouts, request.expectsContinue);
     this.#sender = new RequestSender(connection, request, this);
     this.#sender.start();
@@ -203,7 +183,23 @@ export class ClientConnection extends ClientReading {
     if (this.exchange!.isOver) {
       response.bodyState = BODY_DISCARDED;
     }
+    if (response.isTunnel) {
+      response.openTunnel(this);
+    }
     this.exchange!.respond(response);
+  }
+
+  /** HTTP is over on this connection, which is another handler's from now on. */
+  leave(handler: Handler): Connection | undefined {
+    const { connection, exchange, unread } = this;
+    if (this.isOver || exchange === undefined) {
+      return undefined;
+    }
+    this.isOver = true;
+    this.#release();
+    exchange.end();
+    this.#pool.onLeft(this);
+    return connection!.handOver(handler, unread) ? connection : undefined;
   }
 
   protected onBody(bytes: Buffer): void {
@@ -304,7 +300,7 @@ export class ClientConnection extends ClientReading {
   /** The server will send no more. */
   onPeerEnd(): void {
     this.#isPeerDone = true;
-    if (this.isOver || this.unread !== undefined) {
+    if (this.isOver || this.unread !== undefined || this.reader.isInTunnel) {
       return;
     }
     if (this.exchange === undefined) {
@@ -394,7 +390,7 @@ export class ClientConnection extends ClientReading {
   }
 }
 
-/** Of an idempotent method, and without a body that waits or may not come again. */
+/** Of an idempotent method, without a body that waits or may not come again, and not the last one before a tunnel. */
 function mayPipeline(request: OutgoingRequest): boolean {
-  return request.isRepeatable && !request.expectsContinue;
+  return request.isRepeatable && !request.expectsContinue && request.upgrade === '';
 }

@@ -51,9 +51,10 @@ export function timedOut(timeout: HttpClientTimeout): HttpClientError {
   });
 }
 
-export function refused(reject: ResponseRejectCode): HttpClientError {
+export function refused(reject: ResponseRejectCode, cause?: unknown): HttpClientError {
   return new HttpClientError('ERR_HTTP_RESPONSE', `The response is not acceptable (${reject})`, {
     reject,
+    cause,
   });
 }
 

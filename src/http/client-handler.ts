@@ -1,9 +1,10 @@
 /** The hooks of a client's connections: each is told to its ClientConnection, which is the context. */
 
 import type { Handler } from '../api.js';
-import type { ClientConnection } from './client-connection.js';
+import { ClientConnection } from './client-connection.js';
 
 export const CLIENT_HANDLER: Handler<ClientConnection> = {
+  defaults: { allowHalfOpen: true },
   onOpen(connection) {
     connection.context.open(connection);
   },
@@ -17,6 +18,9 @@ export const CLIENT_HANDLER: Handler<ClientConnection> = {
     connection.context.goAway();
   },
   onClose(connection, reason) {
-    connection.context.onClose(reason.error);
+    // Else it left HTTP, and its context is another handler's.
+    if (connection.context instanceof ClientConnection) {
+      connection.context.onClose(reason.error);
+    }
   },
 };

@@ -38,6 +38,10 @@ export interface HttpClientLimits extends HttpClientTimeouts {
   interimMax?: number;
   /** A response's body after the chunked coding. 1,073,741,824. */
   bodyBytesMax?: number;
+  /** A body whose content codings are undone. 1,073,741,824. */
+  decodedBytesMax?: number;
+  /** Its bytes for each byte that was received, from 1 MiB on. 100; 0: any. */
+  decodedRatioMax?: number;
   /** Extensions of one chunk. 256. */
   chunkExtensionBytesMax?: number;
   /** Extensions of all chunks of a body. 16,384. */
@@ -90,6 +94,8 @@ const DEFAULTS: ClientLimits = {
   fieldsMax: 100,
   interimMax: 16,
   bodyBytesMax: 1_073_741_824,
+  decodedBytesMax: 1_073_741_824,
+  decodedRatioMax: 100,
   chunkExtensionBytesMax: 256,
   chunkExtensionsBytesMax: 16_384,
   trailerBytesMax: 8_192,
@@ -109,6 +115,7 @@ const DEFAULTS: ClientLimits = {
 export function readClientLimits(options: HttpClientLimits): ClientLimits {
   const mayBeZero = [
     'rateMin',
+    'decodedRatioMax',
     'drainBytesMax',
     'queueMax',
     'redirectsMax',

@@ -9,6 +9,7 @@ export class ClientOrigin {
   readonly address: string;
   readonly hostname: string;
   readonly isSecure: boolean;
+  readonly proxy: URL | undefined;
   readonly connections = new Set<ClientConnection>();
   /** Those of `connections` that rest, the last one last. */
   readonly resting: ClientConnection[] = [];
@@ -20,6 +21,7 @@ export class ClientOrigin {
     this.address = request.address;
     this.hostname = request.hostname;
     this.isSecure = request.isSecure;
+    this.proxy = request.proxy;
   }
 
   /** The waiting request that may go on that connection: one that is sent again wants a fresh one. */

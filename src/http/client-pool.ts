@@ -8,11 +8,12 @@
  */
 
 import type { Connection, DialOptions, Handler, Reactor } from '../api.js';
-import { ClientConnection, type ClientPool } from './client-connection.js';
+import { ClientConnection } from './client-connection.js';
 import { CLIENT_HANDLER } from './client-handler.js';
 import { clientClosed, closedTwice, HttpClientError, timedOut } from './client-error.js';
 import type { ClientExchange } from './client-exchange.js';
 import type { ClientLimits } from './client-limits.js';
+import type { ClientPool } from './client-owner.js';
 import { ClientOrigin, longestResting, oldestWaiting } from './client-origin.js';
 import { emptyClientStats } from './client-stats.js';
 
@@ -96,8 +97,6 @@ export class Pool implements ClientPool {
     exchange.fail(error);
   }
 
-  // Connections.
-
   onOpen(connection: ClientConnection): void {
     const origin = this.#origins.get(connection.key)!;
     this.#dialing -= origin.dials.delete(connection) ? 1 : 0;
@@ -155,6 +154,12 @@ export class Pool implements ClientPool {
   onClosed(connection: ClientConnection): void {
     this.onGone(connection);
     this.#leaving.delete(connection);
+    this.#afterConnection();
+  }
+
+  onLeft(connection: ClientConnection): void {
+    this.stats.tunnels += 1;
+    this.#origins.get(connection.key)?.connections.delete(connection);
     this.#afterConnection();
   }
 
@@ -312,7 +317,6 @@ export class Pool implements ClientPool {
     const options: DialOptions = {
       connectTimeoutMs: this.limits.connectTimeoutMs,
       ...this.#options,
-      allowHalfOpen: true,
       handler: CLIENT_HANDLER as Handler,
       context: connection,
       signal: controller.signal,

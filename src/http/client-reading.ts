@@ -119,6 +119,9 @@ export abstract class ClientReading implements BodyOrigin {
   /** Whether the program holds the body back. */
   #mustWait(): boolean {
     const response = this.exchange?.response;
+    if (response?.isTunnel === true) {
+      return true;
+    }
     if (response === undefined || this.reader.remaining === 0) {
       return false;
     }

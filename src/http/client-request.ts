@@ -6,6 +6,7 @@
 import { type BodyInput, checkBody } from './body-input.js';
 import type { ClientLimits, ClientTimeouts, HttpClientTimeouts } from './client-limits.js';
 import { readTimeouts } from './client-limits.js';
+import { ACCEPTED } from './content-coding.js';
 import { isToken, TARGET } from './grammar.js';
 import { checkField, type FieldsInput, type FieldValueInput } from './response-fields.js';
 import { isTrailer } from './trailers.js';
@@ -14,7 +15,7 @@ import { isTrailer } from './trailers.js';
 export type BodyStream = AsyncIterable<BodyInput> | Iterable<BodyInput>;
 
 export interface HttpClientRequestOptions {
-  /** GET by default. Methods are case-sensitive; CONNECT is not there. */
+  /** GET by default. Methods are case-sensitive; for CONNECT see `HttpClient.connect`. */
   method?: string;
   /** Without those that are the client's: Host, Connection, Expect, Upgrade, Trailer, Content-Length, … */
   fields?: FieldsInput;
@@ -26,6 +27,13 @@ export interface HttpClientRequestOptions {
   trailers?: FieldsInput | (() => FieldsInput);
   /** Send `Expect: 100-continue`, and the body when the server wants it or says nothing. false. */
   expectContinue?: boolean;
+  /** Ask for content codings, and undo those of the response. What the client was made with: true. */
+  decompress?: boolean;
+  /**
+   * Protocols to switch to, such as `websocket` or `a/1, b` (RFC 9110 7.8); without a body. A server that does answers
+   * 101: see `isTunnel` and `takeOver` of the response.
+   */
+  upgrade?: string;
   /** How many redirects are followed; one more fails. 0: none is, and the redirect is the response. The client's. */
   redirectsMax?: number;
   /** Where to connect to, such as `unix:///run/app.sock`; by default what the URL says. */
@@ -35,6 +43,11 @@ export interface HttpClientRequestOptions {
   /** Instead of those of the client. */
   timeouts?: HttpClientTimeouts;
 }
+
+export type HttpClientConnectOptions = Pick<
+  HttpClientRequestOptions,
+  'fields' | 'address' | 'signal' | 'timeouts'
+>;
 
 export interface OutgoingRequest {
   /** Connections of the same key may carry it. */
@@ -51,6 +64,10 @@ export interface OutgoingRequest {
   readonly length: number;
   readonly trailers: FieldsInput | (() => FieldsInput) | undefined;
   readonly expectsContinue: boolean;
+  /** The Upgrade field; empty if there is none. */
+  readonly upgrade: string;
+  /** Whether it goes through the proxy's tunnel: the way to `address`. */
+  readonly proxy: URL | undefined;
   /** Whether it may be sent a second time (RFC 9110 9.2.2). */
   readonly isRepeatable: boolean;
   readonly signal: AbortSignal | undefined;
@@ -82,11 +99,18 @@ const OWN_FIELDS: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+/** An HTTP proxy, and the fields that it gets. */
+export interface ProxyRoute {
+  readonly url: URL;
+  readonly fields: FieldsInput;
+}
+
 /** Throws TypeError or RangeError for what may not go out. */
 export function prepareRequest(
   given: string | URL,
   options: HttpClientRequestOptions,
   limits: ClientLimits,
+  proxy?: ProxyRoute,
 ): OutgoingRequest {
   const url = readUrl(given);
   const { method = 'GET', signal } = options;
@@ -94,20 +118,22 @@ export function prepareRequest(
     throw new TypeError(`Expected a method such as GET, got ${JSON.stringify(method)}`);
   }
   if (method === 'CONNECT') {
-    throw new TypeError('Cannot send CONNECT: the client makes no tunnels');
+    throw new TypeError('Cannot send CONNECT as a request: see HttpClient.connect');
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError('Expected signal to be an AbortSignal');
-  }
+  checkSignal(signal);
+  const upgrade = readUpgrade(options);
   const { body, stream, length } = readBody(options);
   if (options.trailers !== undefined && length >= 0) {
     throw new TypeError('Cannot send trailers: expected a body that is a stream of unknown length');
   }
   const isSecure = url.protocol === 'https:';
-  const port = url.port !== '' ? url.port : isSecure ? '443' : '80';
-  const address = options.address ?? `tcp://${url.hostname}:${port}`;
+  // Through a proxy plain requests go whole, and secure ones in a tunnel; an address of its own is no proxy's matter.
+  const via = options.address === undefined ? proxy : undefined;
+  const isAbsolute = via !== undefined && !isSecure;
+  const address = options.address ?? addressOf(isAbsolute ? via.url : url);
   const expectsContinue = options.expectContinue === true && length !== 0;
-  const fields = fieldsText(options.fields ?? {}, checkOwn);
+  const names = new Set<string>();
+  const fields = fieldsText(options.fields ?? {}, (name) => names.add(checkOwn(name)));
   const framing =
     length < 0
       ? 'Transfer-Encoding: chunked\r\n'
@@ -115,13 +141,17 @@ export function prepareRequest(
         ? `Content-Length: ${length}\r\n`
         : '';
   const head =
-    `${method} ${targetOf(url)} HTTP/1.1\r\nHost: ${url.host}\r\n${fields}${framing}` +
+    `${method} ${isAbsolute ? url.origin : ''}${targetOf(url)} HTTP/1.1\r\nHost: ${url.host}\r\n` +
+    `${isAbsolute ? fieldsText(via.fields, checkOwn) : ''}${fields}` +
+    `${options.decompress === true && upgrade === '' ? acceptedCodings(names) : ''}${framing}` +
+    `${upgrade === '' ? '' : `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`}` +
     `${expectsContinue ? 'Expect: 100-continue\r\n' : ''}\r\n`;
   return {
     key: `${url.protocol}//${url.host} ${address}`,
-    isSecure,
+    isSecure: isSecure || (isAbsolute && via.url.protocol === 'https:'),
     address,
-    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    hostname: hostnameOf(isAbsolute ? via.url : url),
+    proxy: isSecure ? via?.url : undefined,
     method,
     head: Buffer.from(head, 'latin1'),
     body,
@@ -129,13 +159,96 @@ export function prepareRequest(
     length,
     trailers: options.trailers,
     expectsContinue,
+    upgrade,
     isRepeatable: IDEMPOTENT.has(method) && stream === undefined,
     signal,
     timeouts: readTimeouts(limits, options.timeouts),
   };
 }
 
-function readUrl(given: string | URL): URL {
+/** A request to a proxy for a tunnel to `target`, `host:port` (RFC 9110 9.3.6). Throws as `prepareRequest`. */
+export function prepareConnect(
+  given: string | URL,
+  target: string,
+  options: HttpClientConnectOptions,
+  limits: ClientLimits,
+): OutgoingRequest {
+  const url = readUrl(given);
+  checkSignal(options.signal);
+  const authority = readAuthority(target);
+  const address = options.address ?? addressOf(url);
+  const fields = fieldsText(options.fields ?? {}, checkOwn);
+  const head = `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${fields}\r\n`;
+  return {
+    key: `${url.protocol}//${url.host} ${address}`,
+    isSecure: url.protocol === 'https:',
+    address,
+    hostname: hostnameOf(url),
+    proxy: undefined,
+    method: 'CONNECT',
+    head: Buffer.from(head, 'latin1'),
+    body: undefined,
+    stream: undefined,
+    length: 0,
+    trailers: undefined,
+    expectsContinue: false,
+    upgrade: '',
+    isRepeatable: false,
+    signal: options.signal,
+    timeouts: readTimeouts(limits, options.timeouts),
+  };
+}
+
+function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError('Expected signal to be an AbortSignal');
+  }
+}
+
+/** `host:port`, as the URL Standard writes it. */
+function readAuthority(target: string): string {
+  const port = /^[^/?#@\\\s]+:(\d{1,5})$/.exec(String(target))?.[1];
+  const url = port === undefined ? undefined : urlOf(`http://${target}/`);
+  if (url === undefined || Number(port) < 1 || Number(port) > 65_535) {
+    throw new TypeError(`Expected a target such as example.org:443, got ${JSON.stringify(target)}`);
+  }
+  return `${url.hostname}:${Number(port)}`;
+}
+
+function urlOf(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
+}
+
+/** The Upgrade field. Throws TypeError for what is no list of protocols. */
+function readUpgrade({ upgrade, body }: HttpClientRequestOptions): string {
+  if (upgrade === undefined) {
+    return '';
+  }
+  const isList =
+    typeof upgrade === 'string' &&
+    upgrade.split(',').every((protocol) => {
+      const parts = protocol.trim().split('/');
+      return parts.length <= 2 && parts.every((part) => isToken(part));
+    });
+  if (!isList) {
+    throw new TypeError(`Expected upgrade to be protocols, got ${JSON.stringify(upgrade)}`);
+  }
+  if (body !== undefined) {
+    throw new TypeError('Cannot send a body with a request for an upgrade');
+  }
+  return upgrade;
+}
+
+function addressOf(url: URL): string {
+  const port = url.port !== '' ? url.port : url.protocol === 'https:' ? '443' : '80';
+  return `tcp://${url.hostname}:${port}`;
+}
+
+function hostnameOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
+}
+
+export function readUrl(given: string | URL): URL {
   const url = new URL(given);
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new TypeError(`Expected a URL that begins with http:// or https://, got ${url.protocol}`);
@@ -198,10 +311,19 @@ export function isStreamBody(body: unknown): boolean {
   );
 }
 
-function checkOwn(name: string): void {
+function checkOwn(name: string): string {
   if (OWN_FIELDS.has(name)) {
     throw new TypeError(`Cannot set ${name}: the client does`);
   }
+  return name;
+}
+
+/** A part of something coded cannot be decoded: whoever wants parts gets them as they are. */
+function acceptedCodings(names: ReadonlySet<string>): string {
+  if (names.has('accept-encoding')) {
+    return '';
+  }
+  return `Accept-Encoding: ${names.has('range') ? 'identity' : ACCEPTED}\r\n`;
 }
 
 function checkTrailer(name: string): void {
@@ -216,7 +338,7 @@ export function trailerText(trailers: OutgoingRequest['trailers']): string {
   return `${fieldsText(fields, checkTrailer)}\r\n`;
 }
 
-function fieldsText(fields: FieldsInput, check: (name: string) => void): string {
+function fieldsText(fields: FieldsInput, check: (name: string) => unknown): string {
   const entries =
     Symbol.iterator in fields
       ? (fields as Iterable<readonly [string, string]>)

@@ -3,11 +3,22 @@
  * asked for, so that a program that is slow, or does not care, holds the server back.
  */
 
+import type { Connection, Handler } from '../api.js';
 import { BODY_DISCARDED, BODY_DONE } from './body-state.js';
+import type { ContentCoding } from './content-coding.js';
 import { MessageBody } from './message-body.js';
-import type { BodyOrigin, BodySink } from './request-body.js';
-import { BODY_NONE, BODY_OF_LENGTH } from './response-framing.js';
+import { type BodyOrigin, type BodySink, gone } from './request-body.js';
+import { BODY_NONE, BODY_OF_LENGTH, BODY_TUNNEL, BODY_UNTIL_CLOSE } from './response-framing.js';
 import type { ResponseHead } from './response-head.js';
+import { checkSuccessor } from './switching.js';
+
+/** The connection of a response after which HTTP is over. */
+export interface Tunnel {
+  /** Gives it away; undefined if it is gone. */
+  leave(handler: Handler): Connection | undefined;
+  /** Nobody wants it. */
+  fail(error: Error): void;
+}
 
 const NO_FIELDS: ReadonlyMap<string, string> = new Map();
 
@@ -19,10 +30,18 @@ export class HttpClientResponse extends MessageBody {
   /** Of the request that this answers: another one than was asked for after redirects, which it counts. */
   url = '';
   redirects = 0;
-  /** Bytes of the body; undefined if only the server knows. 0 without a body, whatever Content-Length says then. */
+  /**
+   * Bytes of the body; undefined if only the server knows, or codings are undone. 0 without a body, whatever
+   * Content-Length says then.
+   */
   readonly contentLength: number | undefined;
+  /** Content codings that were undone, the last first; the fields are still those that the server sent. */
+  decodedFrom: readonly ContentCoding[] = [];
   #trailers: ReadonlyMap<string, string> = NO_FIELDS;
   #error: Error | undefined;
+  /** Whether the connection is the program's now, not HTTP any more: after 101, and a CONNECT that succeeded. */
+  readonly isTunnel: boolean;
+  #tunnel: Tunnel | undefined;
 
   /** Made by the client. */
   constructor(origin: BodyOrigin, head: ResponseHead, bodyKind: number, declaredLength: number) {
@@ -32,6 +51,36 @@ export class HttpClientResponse extends MessageBody {
     this.status = head.status;
     this.contentLength =
       bodyKind === BODY_NONE ? 0 : bodyKind === BODY_OF_LENGTH ? declaredLength : undefined;
+    this.isTunnel = bodyKind === BODY_TUNNEL;
+    if (this.isTunnel) {
+      this.contentLength = 0;
+      this.bodyState = BODY_DONE;
+    }
+  }
+
+  /**
+   * After `isTunnel`: gives the connection to a handler, push or pull, with what came after the response; see
+   * Connection.handOver. Without one, iterate over it at once. From then on it is none of the client's. Undefined if it
+   * was closed meanwhile: until this is called the server waits, for `unreadTimeoutMs` at most.
+   */
+  takeOver(handler: Handler = {}): Connection | undefined {
+    if (!this.isTunnel) {
+      throw new Error(
+        `Cannot take over the connection: the response is ${this.status}, see isTunnel`,
+      );
+    }
+    checkSuccessor(handler);
+    const tunnel = this.#tunnel;
+    this.#tunnel = undefined;
+    return tunnel?.leave(handler);
+  }
+
+  /** Nobody wants the rest, or the tunnel. */
+  override discard(): void {
+    const tunnel = this.#tunnel;
+    this.#tunnel = undefined;
+    tunnel?.fail(gone());
+    super.discard();
   }
 
   protected get origin(): BodyOrigin {
@@ -117,6 +166,18 @@ export class HttpClientResponse extends MessageBody {
   }
 
   // For the client.
+
+  /** The same head, with a body that comes from elsewhere. */
+  withBody(origin: BodyOrigin, codings: readonly ContentCoding[]): HttpClientResponse {
+    const response = new HttpClientResponse(origin, this.#head, BODY_UNTIL_CLOSE, -1);
+    response.decodedFrom = codings;
+    response.url = this.url;
+    return response;
+  }
+
+  openTunnel(tunnel: Tunnel): void {
+    this.#tunnel = tunnel;
+  }
 
   onEnd(trailers: ReadonlyMap<string, string>): void {
     this.#trailers = trailers;

@@ -23,6 +23,8 @@ export interface HttpClientStats {
   pipelined: number;
   /** Requests sent again, since a reused connection was closed before any byte of the response. */
   retries: number;
+  /** Connections that left HTTP, after 101 or CONNECT. */
+  tunnels: number;
   /** Redirects that were followed. */
   redirects: number;
   /** Connections closed since they were at rest for too long. */
@@ -47,6 +49,7 @@ export function emptyClientStats(): HttpClientStats {
     reused: 0,
     pipelined: 0,
     retries: 0,
+    tunnels: 0,
     redirects: 0,
     idleTimeouts: 0,
     queueFull: 0,

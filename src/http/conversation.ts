@@ -275,10 +275,11 @@ export class Conversation extends Exchange {
 
   #handOver(handler: Handler, rest: Buffer): void {
     const http = this.http!;
+    const { isPeerDone } = this;
     this.unpausePeer();
     this.service.stats.upgrades += 1;
     this.#retire();
-    http.handOver(handler, rest);
+    http.handOver(handler, rest, isPeerDone);
   }
 
   /** The connection is gone. */

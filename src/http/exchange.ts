@@ -14,6 +14,7 @@ import type { PreparedFields } from './response-fields.js';
 import { RequestReader } from './request-reader.js';
 import { HttpResponse } from './response.js';
 import type { Service } from './service.js';
+import { checkSuccessor } from './switching.js';
 
 export abstract class Exchange extends ClosingOutput {
   readonly reader: RequestReader;
@@ -81,10 +82,11 @@ export abstract class Exchange extends ClosingOutput {
   #callUpgrade(request: HttpRequest, response: HttpResponse, rest: Buffer): Handler | undefined {
     try {
       const handler = this.service.options.onUpgrade!(request, this.connection, rest);
-      if (typeof handler?.onReadable === 'function') {
-        throw new TypeError('Cannot upgrade to a pull handler: expected onData');
+      if (handler === undefined || handler === null) {
+        return undefined;
       }
-      return handler ?? undefined;
+      checkSuccessor(handler);
+      return handler;
     } catch (error) {
       this.#handlerFailed(response, error);
       return undefined;
@@ -92,8 +94,9 @@ export abstract class Exchange extends ClosingOutput {
   }
 
   #callHandler(request: HttpRequest, response: HttpResponse): void {
+    const { onRequest, onConnect } = this.service.options;
     try {
-      const result = this.service.options.onRequest(request, response);
+      const result = (request.isConnect ? onConnect! : onRequest)(request, response);
       if (typeof result === 'object' && isThenable(result)) {
         result.then(undefined, (error) => this.#handlerFailed(response, error));
       }
@@ -165,7 +168,8 @@ export abstract class Exchange extends ClosingOutput {
   keepsAliveAfter(): boolean {
     const request = this.request!;
     const { limits } = this.service;
-    if (!request.isKeepAlive || this.service.isDraining || this.isPeerDone) {
+    // Who asked for a tunnel may have sent into it already: that must not be taken for a request.
+    if (!request.isKeepAlive || request.isConnect || this.service.isDraining || this.isPeerDone) {
       return false;
     }
     if (limits.requestsMax > 0 && this.http!.requests >= limits.requestsMax) {

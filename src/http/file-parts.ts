@@ -8,6 +8,7 @@
 import { readSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 
+import type { FileSource } from './file-source.js';
 import type { ByteRange, Multipart } from './ranges.js';
 import type { HttpResponse } from './response.js';
 
@@ -25,12 +26,17 @@ export interface PartsOptions {
 /** Resolves when the file is not needed any more. */
 export async function sendParts(
   response: HttpResponse,
-  handle: FileHandle,
+  { content, handle }: FileSource,
   parts: readonly ByteRange[],
   { usesSendFile, multipart }: PartsOptions,
 ): Promise<void> {
   if (response.request.method === 'HEAD') {
     response.end();
+    return;
+  }
+  if (content !== undefined && multipart === undefined) {
+    const { start, end } = parts[0]!;
+    response.end(content.subarray(start, end));
     return;
   }
   for (let i = 0; i < parts.length; i += 1) {
@@ -40,9 +46,11 @@ export async function sendParts(
       return;
     }
     const isWhole =
-      usesSendFile && part.end - part.start > READ_MAX
-        ? await response.sendFile(handle, part.start, part.end - part.start)
-        : await readPart(response, handle, part, { isLast, isInThreads: !usesSendFile });
+      content !== undefined
+        ? await response.writeAll(content.subarray(part.start, part.end))
+        : usesSendFile && part.end - part.start > READ_MAX
+          ? await response.sendFile(handle!, part.start, part.end - part.start)
+          : await readPart(response, handle!, part, { isLast, isInThreads: !usesSendFile });
     if (!isWhole) {
       // Nothing is missing that could still come: this says so to the client, if it is there.
       response.end();

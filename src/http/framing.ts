@@ -36,6 +36,8 @@ export class Framing {
   expectsContinue = false;
   /** Both an Upgrade field and the option in Connection, in HTTP/1.1 and without a body. */
   wantsUpgrade = false;
+  /** CONNECT, which the limits allow. */
+  isConnect = false;
   #hosts = 0;
   #lengths = 0;
   #codings = 0;
@@ -55,6 +57,7 @@ export class Framing {
     this.contentLength = 0;
     this.expectsContinue = false;
     this.wantsUpgrade = false;
+    this.isConnect = false;
     this.#hosts = 0;
     this.#lengths = 0;
     this.#codings = 0;
@@ -124,7 +127,7 @@ export class Framing {
       return 'host';
     }
     if (head.isMethod('CONNECT')) {
-      return 'connect';
+      return this.#concludeConnect(head, limits);
     }
     const reject = head.isOriginForm ? undefined : checkTarget(head, host);
     if (reject !== undefined) {
@@ -145,6 +148,28 @@ export class Framing {
       this.#upgradeField &&
       head.minorVersion === 1 &&
       this.contentLength === 0;
+    return undefined;
+  }
+
+  /** Only with a target `host:port` (RFC 9112 3.2.3) and without a body: CONNECT has none (RFC 9110 9.3.6). */
+  #concludeConnect(head: RequestHead, limits: Limits): RejectCode | undefined {
+    if (!limits.allowsConnect) {
+      return 'connect';
+    }
+    if (this.#codings > 0 || this.contentLength > 0) {
+      return 'framing';
+    }
+    const { bytes } = head;
+    const from = head.base + head.targetStart;
+    const to = head.base + head.targetEnd;
+    const colon = bytes.lastIndexOf(COLON, to - 1);
+    const isGood = colon > from && colon < to - 1 && isHost(bytes, from, to);
+    if (!isGood || !isPort(bytes, colon + 1, to)) {
+      return 'target';
+    }
+    this.isConnect = true;
+    this.keepsAlive = false;
+    this.expectsContinue = false;
     return undefined;
   }
 }

@@ -1,29 +1,51 @@
 /** HTTP/1.1 clients: the public face. Requests go over connections that are kept and used again. */
 
 import type { Connection, DialOptions, Reactor } from '../api.js';
-import { HttpClientError } from './client-error.js';
+import { HttpClientError, refused } from './client-error.js';
 import { ClientExchange } from './client-exchange.js';
 import { type HttpClientLimits, readClientLimits } from './client-limits.js';
-import { Pool } from './client-pool.js';
-import { type HttpClientRequestOptions, prepareRequest } from './client-request.js';
+import type { ClientOrigin } from './client-origin.js';
+import { type OriginDial, Pool } from './client-pool.js';
+import { type Connect, dialThrough, readProxy, type TlsDialer } from './client-proxy.js';
+import {
+  type HttpClientConnectOptions,
+  type HttpClientRequestOptions,
+  type OutgoingRequest,
+  type ProxyRoute,
+  prepareConnect,
+  prepareRequest,
+} from './client-request.js';
 import { type RedirectedRequest, redirected, tooManyRedirects } from './client-redirects.js';
 import type { HttpClientResponse } from './client-response.js';
 import type { HttpClientStats } from './client-stats.js';
+import { readCodings } from './content-coding.js';
+import { DecodedBody } from './decoded-body.js';
+import type { FieldsInput } from './response-fields.js';
+import type { ResponseRejectCode } from './response-rejects.js';
 
 /** What connects: a reactor, or a function such as `dial`. */
 export type HttpDialer =
   | Pick<Reactor, 'dial'>
   | ((url: string, options: DialOptions) => Promise<Connection>);
 
-/** What connects with TLS, and verifies that the server is `serverName`: such as `dialTls` of `millrace/tls`. */
-export type HttpTlsDialer = (
-  url: string,
-  options: DialOptions & { serverName: string },
-) => Promise<Connection>;
+/**
+ * What connects with TLS, and verifies that the server is `serverName`: such as `dialTls` of `millrace/tls`. Where
+ * there is a `reactor` among the options, it leads through the proxy, and is what has to dial.
+ */
+export type HttpTlsDialer = TlsDialer;
 
 export interface HttpClientOptions extends HttpClientLimits {
   /** For https: URLs. Without it they are refused. */
   dialTls?: HttpTlsDialer;
+  /**
+   * Send Accept-Encoding, and undo the codings of bodies: gzip, deflate, br, and zstd where Node has it. true. Codings
+   * that are not known are left as they are.
+   */
+  decompress?: boolean;
+  /** An HTTP proxy, such as `http://127.0.0.1:3128`, for all requests without an `address` of their own. */
+  proxy?: string | URL;
+  /** What the proxy gets, such as Proxy-Authorization. */
+  proxyFields?: FieldsInput;
   /** Options of the connections below. `handler`, `context` and `allowHalfOpen` are the client's. */
   connection?: Omit<DialOptions, 'handler' | 'context' | 'signal' | 'allowHalfOpen'>;
 }
@@ -32,7 +54,12 @@ const CLOSE_DEFAULT_MS = 10_000;
 
 export class HttpClient {
   readonly #pool: Pool;
-  readonly #hasTls: boolean;
+  /** Of the requests for tunnels, which the connections of the other one wait for. */
+  readonly #tunnels: Pool;
+  readonly #dialer: HttpDialer;
+  readonly #dialTls: TlsDialer | undefined;
+  readonly #proxy: ProxyRoute | undefined;
+  readonly #decompress: boolean;
 
   /** @throws TypeError or RangeError for wrong arguments. */
   constructor(dialer: HttpDialer, options: HttpClientOptions = {}) {
@@ -43,19 +70,58 @@ export class HttpClient {
     if (dialTls !== undefined && typeof dialTls !== 'function') {
       throw new TypeError(`Expected dialTls to be a function, got ${typeof dialTls}`);
     }
-    this.#hasTls = dialTls !== undefined;
-    this.#pool = new Pool(
-      readClientLimits(options),
-      async ({ address, hostname, isSecure }, dialOptions) => {
-        if (isSecure) {
-          return dialTls!(address, { ...dialOptions, serverName: hostname });
-        }
-        return typeof dialer === 'function'
-          ? dialer(address, dialOptions)
-          : dialer.dial(address, dialOptions);
-      },
-      options.connection ?? {},
+    this.#dialer = dialer;
+    this.#dialTls = dialTls;
+    this.#proxy = readProxy(options.proxy, options.proxyFields);
+    if (this.#proxy?.url.protocol === 'https:' && dialTls === undefined) {
+      throw new TypeError('For a proxy of https: give the client dialTls');
+    }
+    this.#decompress = options.decompress ?? true;
+    const limits = readClientLimits(options);
+    const dial: OriginDial = (origin, dialOptions) => this.#dial(origin, dialOptions);
+    this.#pool = new Pool(limits, dial, options.connection ?? {});
+    this.#tunnels = new Pool(limits, dial, options.connection ?? {});
+  }
+
+  #dial(origin: ClientOrigin, options: DialOptions): Promise<Connection> {
+    const { address, hostname, isSecure, proxy } = origin;
+    const dialer = this.#dialer;
+    if (!isSecure) {
+      return typeof dialer === 'function'
+        ? dialer(address, options)
+        : dialer.dial(address, options);
+    }
+    const secure = { ...options, serverName: hostname };
+    if (proxy === undefined) {
+      return this.#dialTls!(address, secure);
+    }
+    const connect: Connect = (target, signal) => {
+      const { limits } = this.#pool;
+      const request: HttpClientConnectOptions = {
+        fields: this.#proxy!.fields,
+        timeouts: { headTimeoutMs: limits.connectTimeoutMs },
+        ...(signal !== undefined && { signal }),
+      };
+      return this.#run(this.#tunnels, prepareConnect(proxy, target, request, limits));
+    };
+    return dialThrough(connect, this.#dialTls!, address, secure);
+  }
+
+  /**
+   * Asks a proxy for a tunnel to `target`, such as `example.org:443`, and resolves with its response, whatever its
+   * status: after 2xx `isTunnel` is true, and `takeOver` gives the connection. Rejects as `request` does.
+   */
+  async connect(
+    proxy: string | URL,
+    target: string,
+    options: HttpClientConnectOptions = {},
+  ): Promise<HttpClientResponse> {
+    const response = await this.#run(
+      this.#pool,
+      prepareConnect(proxy, target, options, this.#pool.limits),
     );
+    response.url = String(new URL(proxy));
+    return response;
   }
 
   /**
@@ -101,7 +167,7 @@ export class HttpClient {
   ): RedirectedRequest | undefined {
     try {
       const next = redirected(new URL(response.url), options, response);
-      if (next?.url.protocol === 'https:' && !this.#hasTls) {
+      if (next?.url.protocol === 'https:' && this.#dialTls === undefined) {
         throw new HttpClientError('ERR_HTTP_REDIRECT', 'A redirect to https:, without dialTls');
       }
       if (next !== undefined) {
@@ -115,22 +181,50 @@ export class HttpClient {
   }
 
   async #send(url: string | URL, options: HttpClientRequestOptions): Promise<HttpClientResponse> {
-    const request = prepareRequest(url, options, this.#pool.limits);
-    if (request.isSecure && !this.#hasTls) {
+    const { limits } = this.#pool;
+    const { decompress = this.#decompress } = options;
+    const request = prepareRequest(url, { ...options, decompress }, limits, this.#proxy);
+    const response = await this.#run(this.#pool, request);
+    response.url = String(new URL(url));
+    return decompress ? this.#decoded(request, response) : response;
+  }
+
+  /** The response with its codings undone, if it has a whole body with codings that are known. */
+  #decoded({ method, signal }: OutgoingRequest, response: HttpClientResponse): HttpClientResponse {
+    const { status } = response;
+    if (method === 'HEAD' || response.contentLength === 0 || status === 205 || status === 206) {
+      return response;
+    }
+    const { limits, stats } = this.#pool;
+    const onReject = (code: ResponseRejectCode): void => {
+      stats.rejects[code] += 1;
+    };
+    const codings = readCodings(response.header('content-encoding'));
+    if (codings === undefined) {
+      response.discard();
+      onReject('content-coding');
+      throw refused('content-coding');
+    }
+    return codings.length === 0
+      ? response
+      : new DecodedBody(response, codings, { limits, signal, onReject }).response;
+  }
+
+  #run(pool: Pool, request: OutgoingRequest): Promise<HttpClientResponse> {
+    if (request.isSecure && this.#dialTls === undefined) {
       throw new TypeError('For https: give the client dialTls');
     }
     request.signal?.throwIfAborted();
-    const exchange = new ClientExchange(request, (aborted) => this.#pool.abort(aborted));
-    this.#pool.add(exchange);
-    const response = await exchange.promise;
-    response.url = String(new URL(url));
-    return response;
+    const exchange = new ClientExchange(request, (aborted) => pool.abort(aborted));
+    pool.add(exchange);
+    return exchange.promise;
   }
 
   /** Counters, as they are now. */
   get stats(): HttpClientStats {
     const { stats } = this.#pool;
-    return { ...stats, timeouts: { ...stats.timeouts }, rejects: { ...stats.rejects } };
+    const tunnels = stats.tunnels + this.#tunnels.stats.tunnels;
+    return { ...stats, tunnels, timeouts: { ...stats.timeouts }, rejects: { ...stats.rejects } };
   }
 
   /**
@@ -142,6 +236,6 @@ export class HttpClient {
     if (!Number.isInteger(deadlineMs) || deadlineMs < 0) {
       throw new RangeError(`Expected deadlineMs to be a count of milliseconds, got ${deadlineMs}`);
     }
-    await this.#pool.close(deadlineMs);
+    await Promise.all([this.#pool.close(deadlineMs), this.#tunnels.close(deadlineMs)]);
   }
 }

@@ -6,7 +6,7 @@
 import type { Action, CloseReason, Connection, Handler, Reactor } from '../api.js';
 import { type WallClock, wallClock } from '../base/wall-clock.js';
 import { isFieldValue } from './grammar.js';
-import { HttpConnection } from './http-connection.js';
+import { endDelegate, HttpConnection } from './http-connection.js';
 import { type HttpLimits, readLimits } from './limits.js';
 import {
   emptyStats,
@@ -28,11 +28,16 @@ export interface HttpOptions
    */
   onRequest: OnRequest;
   /**
-   * Asked first about requests that want another protocol. The handler that it returns gets the connection (onOpen,
-   * then onData with `head`, what the client has sent already); it has to have written the response, such as 101,
-   * itself. Nothing returned: the request goes to `onRequest`.
+   * Asked first about requests that want another protocol. The handler that it returns, push or pull, gets the
+   * connection (onOpen, then `head`, what the client has sent already); it has to have written the response, such as
+   * 101, itself. Nothing returned: the request goes to `onRequest`.
    */
   onUpgrade?: OnUpgrade;
+  /**
+   * Answers CONNECT, by `response.tunnel` or with an error; `request.target` is `host:port`. Which targets a proxy
+   * connects to is to be checked here. Without it CONNECT is refused with 501.
+   */
+  onConnect?: OnRequest;
   /** A handler threw or rejected; its client got 500. process.emitWarning, once a second at most, else. */
   onError?: OnError;
   /** The Server field. None by default. */
@@ -70,9 +75,10 @@ class HttpServerHandler implements HttpHandler {
   constructor(options: HttpOptions) {
     checkOptions(options);
     this.#options = {
-      limits: readLimits(options),
+      limits: { ...readLimits(options), allowsConnect: options.onConnect !== undefined },
       onRequest: options.onRequest,
       onUpgrade: options.onUpgrade,
+      onConnect: options.onConnect,
       onError: options.onError ?? ((error) => this.#warn(error)),
       serverName: options.serverName ?? '',
       wallClock: options.wallClock ?? wallClock,
@@ -87,6 +93,7 @@ class HttpServerHandler implements HttpHandler {
       }
     }
     this.onShutdown = (reactor) => {
+      this.#services.get(reactor)?.end();
       this.#services.delete(reactor);
       this.#service = undefined;
       return options.onShutdown?.(reactor);
@@ -132,7 +139,8 @@ class HttpServerHandler implements HttpHandler {
   onEnd(connection: Connection): Action | void {
     const http = this.#httpOf(connection);
     if (http === undefined) {
-      return this.#delegateOf(connection)?.onEnd?.(connection);
+      const delegate = this.#delegateOf(connection);
+      return delegate === undefined ? undefined : endDelegate(connection, delegate);
     }
     if (http.conversation === undefined) {
       connection.close();
@@ -213,7 +221,7 @@ function checkOptions(options: HttpOptions): void {
   if (typeof options?.onRequest !== 'function') {
     throw new TypeError(`Expected onRequest to be a function, got ${typeof options?.onRequest}`);
   }
-  for (const name of ['onUpgrade', 'onError', 'wallClock'] as const) {
+  for (const name of ['onUpgrade', 'onConnect', 'onError', 'wallClock'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'function') {
       throw new TypeError(`Expected ${name} to be a function, got ${typeof options[name]}`);
     }

@@ -8,10 +8,15 @@ export {
   type HttpClientTimeout,
 } from './client-error.js';
 export type { HttpClientLimits, HttpClientTimeouts } from './client-limits.js';
-export type { BodyStream, HttpClientRequestOptions } from './client-request.js';
+export type {
+  BodyStream,
+  HttpClientConnectOptions,
+  HttpClientRequestOptions,
+} from './client-request.js';
 export type { HttpClientResponse } from './client-response.js';
 export type { HttpClientStats } from './client-stats.js';
 export { CODINGS, type CompressionOptions, sendCompressed } from './compression.js';
+export type { ContentCoding } from './content-coding.js';
 export {
   EventStream,
   type EventStreamOptions,

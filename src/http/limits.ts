@@ -43,9 +43,14 @@ export interface HttpLimits {
   outputBytesMax?: number;
 }
 
-export type Limits = Readonly<Required<HttpLimits>>;
+type LimitCounts = Readonly<Required<HttpLimits>>;
 
-export const LIMIT_DEFAULTS: Limits = {
+export interface Limits extends LimitCounts {
+  /** Whether CONNECT is a request like others. */
+  readonly allowsConnect?: boolean;
+}
+
+export const LIMIT_DEFAULTS: LimitCounts = {
   headBytesMax: 16_384,
   lineBytesMax: 8_192,
   fieldsMax: 100,
@@ -67,7 +72,7 @@ export const LIMIT_DEFAULTS: Limits = {
 };
 
 /** Limits for which 0 means none. */
-const MAY_BE_ZERO: readonly (keyof Limits)[] = ['rateMin', 'requestsMax', 'drainBytesMax'];
+const MAY_BE_ZERO: readonly (keyof LimitCounts)[] = ['rateMin', 'requestsMax', 'drainBytesMax'];
 
 export function readLimits(options: HttpLimits): Limits {
   return readCounts(LIMIT_DEFAULTS, MAY_BE_ZERO, options);

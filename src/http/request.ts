@@ -4,7 +4,7 @@
  * asynchronous handler can go on reading it. One whose response is complete by then is released.
  */
 
-import type { Connection } from '../api.js';
+import type { Connection, Reactor } from '../api.js';
 import { BODY_DISCARDED, BODY_DONE } from './body-state.js';
 import type { Exchange } from './exchange.js';
 import { MessageBody } from './message-body.js';
@@ -26,6 +26,8 @@ export class HttpRequest extends MessageBody {
   readonly expectsContinue: boolean;
   /** Whether the client asks for another protocol (Connection: upgrade, and Upgrade). */
   readonly wantsUpgrade: boolean;
+  /** Whether the client asks for a tunnel (CONNECT): see `onConnect`. */
+  readonly isConnect: boolean;
   /** Set by a router: what the path's parameters stand for. */
   params: Readonly<Record<string, string>> = NO_PARAMS;
   /** Anything of the user's. */
@@ -43,6 +45,7 @@ export class HttpRequest extends MessageBody {
     this.isKeepAlive = framing.keepsAlive;
     this.expectsContinue = framing.expectsContinue;
     this.wantsUpgrade = framing.wantsUpgrade;
+    this.isConnect = framing.isConnect;
   }
 
   protected get origin(): Exchange {
@@ -61,7 +64,7 @@ export class HttpRequest extends MessageBody {
     return this.#fields.method;
   }
 
-  /** The request target as it was sent, not decoded: `/path?query`, `*`, or an absolute URI. */
+  /** The request target as it was sent, not decoded: `/path?query`, `*`, an absolute URI; of CONNECT `host:port`. */
   get target(): string {
     this.#target ??= this.#fields.target;
     return this.#target;
@@ -70,6 +73,9 @@ export class HttpRequest extends MessageBody {
   /** The target up to its query, not decoded; of an absolute URI the path. */
   get path(): string {
     const { target } = this;
+    if (this.isConnect) {
+      return '/';
+    }
     const start = target.charCodeAt(0) === 0x2f ? 0 : pathStart(target);
     const end = target.indexOf('?', start);
     const path = end < 0 ? target.slice(start) : target.slice(start, end);
@@ -137,6 +143,11 @@ export class HttpRequest extends MessageBody {
 
   // For the server.
 
+  /** What all requests of this reactor share under that key; closed when the reactor's server ends. */
+  shared<Value extends { close(): void }>(key: object, make: (reactor: Reactor) => Value): Value {
+    return this.#http.service.shared(key, make);
+  }
+
   /** The hook has returned and the response is complete: the head's memory is used for other things from now on. */
   release(): void {
     if (!this.#isCopied) {
@@ -165,6 +176,7 @@ interface RequestFraming {
   readonly keepsAlive: boolean;
   readonly expectsContinue: boolean;
   readonly wantsUpgrade: boolean;
+  readonly isConnect: boolean;
 }
 
 const NO_FIELDS: ReadonlyMap<string, string> = new Map();

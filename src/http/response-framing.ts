@@ -9,6 +9,7 @@
 import {
   OPTION_CLOSE,
   OPTION_KEEP_ALIVE,
+  OPTION_UPGRADE,
   readCoding,
   readConnectionOptions,
   readLength,
@@ -23,7 +24,7 @@ export const BODY_OF_LENGTH = 1;
 export const BODY_CHUNKED = 2;
 /** It ends with the connection. */
 export const BODY_UNTIL_CLOSE = 3;
-/** After a CONNECT that succeeded: what follows is not HTTP. */
+/** After a CONNECT that succeeded, or 101: what follows is not HTTP. */
 export const BODY_TUNNEL = 4;
 
 const SWITCHING_PROTOCOLS = 101;
@@ -40,9 +41,23 @@ export class ResponseFraming {
   #codings = 0;
   #options = 0;
 
-  /** Reads a complete head, the answer to a request of `method`. Returns why it is refused, if so. */
-  read(head: ResponseHead, method: string, bodyBytesMax: number): ResponseRejectCode | undefined {
+  /**
+   * Reads a complete head, the answer to a request of `method`, with an Upgrade field if `mayUpgrade`. Returns why it
+   * is refused, if so.
+   */
+  read(
+    head: ResponseHead,
+    method: string,
+    bodyBytesMax: number,
+    mayUpgrade = false,
+  ): ResponseRejectCode | undefined {
     this.declaredLength = -1;
+    if (method === 'CONNECT' && head.status >= 200 && head.status < 300) {
+      // Whatever the fields say about a body: they are to be ignored (RFC 9110 9.3.6).
+      this.kind = BODY_TUNNEL;
+      this.keepsAlive = false;
+      return undefined;
+    }
     this.#lengths = 0;
     this.#codings = 0;
     this.#options = 0;
@@ -62,7 +77,9 @@ export class ResponseFraming {
     if (this.#codings > 1 || (this.#codings > 0 && head.minorVersion === 0)) {
       return 'transfer-encoding';
     }
-    return this.#conclude(head, method, bodyBytesMax);
+    return head.status === SWITCHING_PROTOCOLS
+      ? this.#concludeSwitch(head, mayUpgrade)
+      : this.#conclude(head, method, bodyBytesMax);
   }
 
   #readField(bytes: Buffer, head: ResponseHead, i: number): ResponseRejectCode | undefined {
@@ -101,9 +118,6 @@ export class ResponseFraming {
     const options = this.#options;
     this.keepsAlive =
       (options & OPTION_CLOSE) === 0 && (minorVersion === 1 || (options & OPTION_KEEP_ALIVE) !== 0);
-    if (status === SWITCHING_PROTOCOLS) {
-      return 'upgrade';
-    }
     if (status < 200 || status === NO_CONTENT) {
       this.kind = BODY_NONE;
       // RFC 9110 8.6 and RFC 9112 6.1: neither field may be there. A length of 0 does no harm.
@@ -111,9 +125,6 @@ export class ResponseFraming {
     }
     if (method === 'HEAD' || status === NOT_MODIFIED) {
       this.kind = BODY_NONE;
-    } else if (method === 'CONNECT' && status < 300) {
-      this.kind = BODY_TUNNEL;
-      this.keepsAlive = false;
     } else if (this.#codings > 0) {
       this.kind = BODY_CHUNKED;
     } else if (this.#lengths > 0) {
@@ -123,6 +134,19 @@ export class ResponseFraming {
       this.kind = BODY_UNTIL_CLOSE;
       this.keepsAlive = false;
     }
+    return undefined;
+  }
+
+  /** 101: only where it was asked for, and without a body (RFC 9110 7.8 and 15.2). */
+  #concludeSwitch(head: ResponseHead, mayUpgrade: boolean): ResponseRejectCode | undefined {
+    if (!mayUpgrade || head.minorVersion === 0 || (this.#options & OPTION_UPGRADE) === 0) {
+      return 'upgrade';
+    }
+    if (this.#codings > 0 || this.#lengths > 0) {
+      return 'framing';
+    }
+    this.kind = BODY_TUNNEL;
+    this.keepsAlive = false;
     return undefined;
   }
 }

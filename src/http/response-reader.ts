@@ -51,6 +51,7 @@ export class ResponseReader extends MessageReader {
   readonly #limits: ResponseLimits;
   #state = IDLE;
   #method = '';
+  #upgrade = '';
   /** Bytes of the body that are still to come, or may still come. */
   #remaining = 0;
   #interims = 0;
@@ -62,15 +63,24 @@ export class ResponseReader extends MessageReader {
     this.#partial = new PartialHead<ResponseLimits>(this.head, limits);
   }
 
-  /** A request of that method was sent: its response may come. Only between two responses. */
-  begin(method: string): void {
+  /**
+   * A request of that method was sent, with that Upgrade field, if any: its response may come. Only between two
+   * responses.
+   */
+  begin(method: string, upgrade = ''): void {
     if (this.#state !== IDLE) {
       throw new Error('A response is under way');
     }
     this.#state = IN_HEAD;
     this.#method = method;
+    this.#upgrade = upgrade;
     this.#interims = 0;
     this.clearChunks();
+  }
+
+  /** Whether what follows is not HTTP any more. */
+  get isInTunnel(): boolean {
+    return this.#state === IN_TUNNEL;
   }
 
   /** Whether no response is under way, and the last one ended well. */
@@ -134,11 +144,18 @@ export class ResponseReader extends MessageReader {
     if (outcome === HEAD_REJECTED) {
       return this.fail(head.reject);
     }
-    const reject = this.framing.read(head, this.#method, this.#limits.bodyBytesMax);
+    const { framing } = this;
+    const mayUpgrade = this.#upgrade !== '';
+    const reject = framing.read(head, this.#method, this.#limits.bodyBytesMax, mayUpgrade);
     if (reject !== undefined) {
       return this.fail(reject);
     }
-    return head.status < 200 ? this.#passInterim() : this.#beginBody();
+    if (head.status === 101 && !areOffered(head.value('upgrade'), this.#upgrade)) {
+      return this.fail('upgrade');
+    }
+    return head.status < 200 && framing.kind !== BODY_TUNNEL
+      ? this.#passInterim()
+      : this.#beginBody();
   }
 
   #passInterim(): number {
@@ -194,4 +211,12 @@ export class ResponseReader extends MessageReader {
     this.dropChunks();
     this.head.restart(NO_BYTES, 0);
   }
+}
+
+/** Whether the server switches to protocols that it was asked for, and to no other. */
+function areOffered(protocols: string | undefined, offered: string): boolean {
+  const list = offered.toLowerCase().split(',');
+  const known = new Set(list.map((protocol) => protocol.trim()));
+  const chosen = protocols?.split(',') ?? [''];
+  return chosen.every((protocol) => known.has(protocol.trim().toLowerCase()));
 }

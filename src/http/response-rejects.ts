@@ -2,6 +2,15 @@
 
 import type { ChunkRejectCode } from './rejects.js';
 
+/** Of bodies whose content codings are undone. */
+export const DECODING_REJECT_CODES = [
+  /** It is not what Content-Encoding says, is cut off, or has more codings than anybody needs. */
+  'content-coding',
+  /** It is too long when its codings are undone, or in relation to what was received. */
+  'decoded-length',
+  'decoded-ratio',
+] as const;
+
 /** Stable codes, also the keys of the counters. */
 export const RESPONSE_REJECT_CODES = [
   /** The status line is not `HTTP/1.x SP 3DIGIT [SP reason] CRLF`. */
@@ -24,7 +33,7 @@ export const RESPONSE_REJECT_CODES = [
   'framing',
   /** More interim responses (1xx) than `interimMax`. */
   'interim',
-  /** 101, which nobody asked for. */
+  /** 101, which nobody asked for, or to another protocol. */
   'upgrade',
   'body-length',
   'chunk',
@@ -36,6 +45,7 @@ export const RESPONSE_REJECT_CODES = [
   'truncated',
   /** Bytes that belong to no request: after a response, or on a connection at rest. */
   'surplus',
+  ...DECODING_REJECT_CODES,
 ] as const satisfies readonly (ChunkRejectCode | string)[];
 
 export type ResponseRejectCode = (typeof RESPONSE_REJECT_CODES)[number];

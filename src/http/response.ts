@@ -18,7 +18,8 @@ import {
   ResponseFields,
 } from './response-fields.js';
 import { sendFilePart, sendPiece } from './send-pieces.js';
-import { checkStatus, isBodyless, statusLine } from './status.js';
+import { checkStatus, isBodyless } from './status.js';
+import { interimHead, tunnelHead, upgradeHead } from './switching.js';
 
 const FRESH = 0;
 const STREAMING = 1;
@@ -76,7 +77,7 @@ export class HttpResponse {
     return this;
   }
 
-  /** Adds several: those of `prepareFields` without checking them again. */
+  /** Adds several; those of `prepareFields` are not checked again. */
   fields(fields: PreparedFields | FieldsInput): this {
     this.#checkFresh();
     if (fields instanceof PreparedFields) {
@@ -105,35 +106,29 @@ export class HttpResponse {
     }
   }
 
-  /** Sends an interim response, such as 103 with `link` (RFC 8297), but to clients of HTTP/1.0, which know none. */
+  /** Sends an interim response, such as 103 with `link` (RFC 8297); not to clients of HTTP/1.0. */
   inform(status: number, fields: FieldsInput = {}): void {
     this.#checkFresh();
-    if (status !== 102 && status !== 103) {
-      throw new RangeError(`Expected an interim status of 102 or 103, got ${String(status)}`);
-    }
-    const made = ResponseFields.of(fields);
+    const head = interimHead(status, fields);
     if (this.#http.isAnswering(this) && this.#http.minorVersion === 1) {
-      this.#http.emitText(`${statusLine(status)}${made.text}\r\n`);
+      this.#http.emitText(head);
       this.#http.afterEmit();
     }
   }
 
   /**
-   * Sends the response, or what is left of it. Bytes of 16 KiB and more are not copied: they must not be changed until
+   * Sends the response, or what is left of it. Bytes beyond 16 KiB are not copied: they must not be changed until
    * they have been sent. `closed`: the client is gone, or the response had ended.
    */
   end(body?: BodyInput): 'queued' | 'closed' {
     const http = this.#http;
     checkBody(body ?? '');
-    if (this.#state === ENDED || !http.isAnswering(this)) {
+    const state = this.#state;
+    if (state === ENDED || !http.isAnswering(this)) {
       this.#state = ENDED;
       return 'closed';
     }
-    if (this.#state === FRESH) {
-      this.#sendWhole(body ?? '');
-    } else {
-      this.#sendRest(body);
-    }
+    state === FRESH ? this.#sendWhole(body ?? '') : this.#sendRest(body);
     this.#state = ENDED;
     http.onResponseEnd();
     return 'queued';
@@ -354,23 +349,26 @@ export class HttpResponse {
   }
 
   /**
-   * Ends HTTP on this connection, with status 101 and the given fields, and gives it to another handler (push style):
-   * its onOpen is called, then onData with what the client has sent already. Only if `request.wantsUpgrade`.
+   * Ends HTTP on this connection, with status 101 and the given fields, and gives it to another handler, push or pull:
+   * its onOpen is called, then it gets what the client has sent already. Only if `request.wantsUpgrade`.
    */
   upgrade(handler: Handler, fields: FieldsInput): 'queued' | 'closed' {
     this.#checkFresh();
-    if (!this.request.wantsUpgrade) {
-      throw new Error('Cannot upgrade: the client did not ask for it');
-    }
-    if (handler.onReadable !== undefined) {
-      throw new TypeError('Cannot upgrade to a pull handler: expected onData');
-    }
-    const made = ResponseFields.of(fields);
+    return this.#leave(handler, upgradeHead(this.request, handler, fields));
+  }
+
+  /** The same with status 200 for CONNECT: the connection is a tunnel that `handler` is the end of. */
+  tunnel(handler: Handler, fields: FieldsInput = {}): 'queued' | 'closed' {
+    this.#checkFresh();
+    return this.#leave(handler, tunnelHead(this.request, handler, fields));
+  }
+
+  #leave(handler: Handler, head: string): 'queued' | 'closed' {
     if (!this.#http.isAnswering(this)) {
       return 'closed';
     }
     this.#state = ENDED;
-    this.#http.emitText(`${statusLine(101)}Connection: Upgrade\r\n${made.text}\r\n`);
+    this.#http.emitText(head);
     this.#http.upgradeTo(handler);
     return 'queued';
   }

@@ -64,6 +64,7 @@ export interface ServiceOptions {
   readonly limits: Limits;
   readonly onRequest: OnRequest;
   readonly onUpgrade: OnUpgrade | undefined;
+  readonly onConnect: OnRequest | undefined;
   readonly onError: OnError;
   readonly serverName: string;
   readonly wallClock: WallClock;
@@ -84,6 +85,8 @@ export class Service {
   /** Connections that were handed to another handler. */
   readonly delegates = new Map<Connection, Handler>();
   isDraining = false;
+  /** What handlers keep for this reactor. */
+  readonly #shared = new Map<object, { close(): void }>();
   #commonFields = '';
   #noDateFields: string;
   #dateUntil = -1;
@@ -115,6 +118,24 @@ export class Service {
   /** Fields that each response has: Date, unless it has one, and Server, if wanted. */
   commonFields(hasDate: boolean): string {
     return hasDate ? this.#noDateFields : this.#commonFields;
+  }
+
+  /** See HttpRequest.shared. */
+  shared<Value extends { close(): void }>(key: object, make: (reactor: Reactor) => Value): Value {
+    let value = this.#shared.get(key) as Value | undefined;
+    if (value === undefined) {
+      value = make(this.reactor);
+      this.#shared.set(key, value);
+    }
+    return value;
+  }
+
+  /** The reactor ends, after its last connection. */
+  end(): void {
+    for (const value of this.#shared.values()) {
+      value.close();
+    }
+    this.#shared.clear();
   }
 
   takeConversation(http: HttpConnection): Conversation {

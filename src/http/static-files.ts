@@ -4,21 +4,24 @@
  *
  * A path is decoded once. Segments that are empty, `.` or `..`, or begin with a dot, or hold a null character or a
  * slash, are not looked up at all. A file that was opened is asked for its own path, and must lie in the folder: a link
- * that leads out of it is 404, and no swap of links between a check and its use can change that.
+ * that leads out of it is 404, and no swap of links between a check and its use can change that. What was opened is
+ * kept for a moment, under the path that was asked for: see file-cache.ts.
  */
 
-import { constants } from 'node:fs';
-import { type FileHandle, open, readlink, realpath } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import { type Coding, negotiateCoding } from './accept-encoding.js';
-import { checkConditions, type Representation, rangeOf } from './conditions.js';
+import { checkConditions, rangeOf } from './conditions.js';
+import { FileCache, type FileCacheLimits } from './file-cache.js';
 import { sendParts } from './file-parts.js';
+import { type FileSource, openFile } from './file-source.js';
 import { formatHttpDate } from './http-date.js';
 import { mediaTypeOf } from './media-types.js';
 import { type ByteRange, contentRange, multipartOf, readRanges } from './ranges.js';
 import type { HttpRequest } from './request.js';
 import type { HttpResponse } from './response.js';
+import { type PreparedFields, prepareFields } from './response-fields.js';
 
 export interface StaticOptions {
   /** The file of a folder. `index.html`; empty: none. */
@@ -36,6 +39,16 @@ export interface StaticOptions {
    * piece: for disks so slow that they would hold up the reactor.
    */
   sendFile?: boolean;
+  /**
+   * How long what was opened is kept; then it is opened anew, with all checks. Until then a change of the path (a
+   * link, a folder that was moved) may go unseen, and of files up to 64 KiB, which are kept as their bytes, any change.
+   * Milliseconds. 1,000; 0: nothing is kept.
+   */
+  cacheMs?: number;
+  /** Files that are kept; larger ones are a descriptor each. For each reactor. 256. */
+  cacheFilesMax?: number;
+  /** Bytes of small files that are kept. 4,194,304. */
+  cacheBytesMax?: number;
   /** Files and folders whose names begin with a dot. false. */
   dotFiles?: boolean;
   /** Answers what is not there. 404 by default. */
@@ -51,16 +64,6 @@ export type StaticHandler = (
 
 const SUFFIXES: Record<Coding, string> = { br: '.br', zstd: '.zst', gzip: '.gz' };
 const RANGES_MAX = 16;
-/** Without waiting for a writer, should it be a pipe. */
-const READ = constants.O_RDONLY | constants.O_NONBLOCK;
-/** What a system answers for a name under which there is no file for us. */
-const NOT_THERE = ['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG', 'ENXIO', 'EPERM'];
-
-interface OpenFile {
-  readonly handle: FileHandle;
-  readonly representation: Representation;
-  readonly coding: Coding | undefined;
-}
 
 /** Resolves when the folder was found. Rejects with the system's error if it is not there. */
 export async function staticFiles(
@@ -73,10 +76,11 @@ export async function staticFiles(
 
 class StaticFiles {
   readonly #root: string;
-  readonly #prefix: string;
   readonly #options: StaticOptions;
-  readonly #cacheControl: string;
+  /** Cache-Control and Vary, as far as they are wanted. */
+  readonly #sameFields: readonly (readonly [string, string])[];
   readonly #rangesMax: number;
+  readonly #cacheLimits: FileCacheLimits;
   #boundaries = 0;
 
   constructor(root: string, options: StaticOptions) {
@@ -85,16 +89,26 @@ class StaticFiles {
       throw new RangeError(`Expected rangesMax to be a count from 1 on, got ${rangesMax}`);
     }
     this.#rangesMax = rangesMax;
+    this.#cacheLimits = {
+      cacheMs: countOf(options, 'cacheMs', 1_000, 0),
+      cacheFilesMax: countOf(options, 'cacheFilesMax', 256, 1),
+      cacheBytesMax: countOf(options, 'cacheBytesMax', 4_194_304, 0),
+      readsInThreads: options.sendFile === false,
+    };
     if (maxAgeSeconds !== undefined && (!Number.isInteger(maxAgeSeconds) || maxAgeSeconds < 0)) {
       throw new RangeError(`Expected maxAgeSeconds to be a count of seconds, got ${maxAgeSeconds}`);
     }
     this.#root = root;
-    this.#prefix = root.endsWith(sep) ? root : root + sep;
     this.#options = options;
-    this.#cacheControl =
-      maxAgeSeconds === undefined
-        ? ''
-        : `public, max-age=${maxAgeSeconds}${immutable ? ', immutable' : ''}`;
+    const fields: [string, string][] = [];
+    if (maxAgeSeconds !== undefined) {
+      const age = `public, max-age=${maxAgeSeconds}${immutable ? ', immutable' : ''}`;
+      fields.push(['Cache-Control', age]);
+    }
+    if ((options.precompressed ?? []).length > 0) {
+      fields.push(['Vary', 'Accept-Encoding']);
+    }
+    this.#sameFields = fields;
   }
 
   async serve(request: HttpRequest, response: HttpResponse, path: string): Promise<void> {
@@ -102,6 +116,12 @@ class StaticFiles {
     if (method !== 'GET' && method !== 'HEAD') {
       response.status = 405;
       response.field('Allow', 'GET, HEAD').end();
+      return;
+    }
+    const cache = this.#cacheOf(request);
+    const kept = cache === undefined ? undefined : this.#kept(cache, request, path);
+    if (kept !== undefined) {
+      await this.#send(request, response, kept);
       return;
     }
     const segments = this.#segmentsOf(path);
@@ -117,14 +137,34 @@ class StaticFiles {
       return;
     }
     const target = isFolder ? join(name, index) : name;
-    const found = await this.#open(request, target);
+    const found = await this.#open(cache, request, path, target);
     if (found === undefined) {
       await this.#notFound(request, response);
     } else if (found === 'folder') {
       await this.#redirect(request, response, isFolder);
     } else {
-      await this.#send(request, response, target, found);
+      await this.#send(request, response, found);
     }
+  }
+
+  #cacheOf(request: HttpRequest): FileCache | undefined {
+    return this.#cacheLimits.cacheMs === 0
+      ? undefined
+      : request.shared(this, (reactor) => new FileCache(reactor, this.#cacheLimits));
+  }
+
+  /** What was opened a moment ago and would be opened again. */
+  #kept(cache: FileCache, request: HttpRequest, path: string): FileSource | undefined {
+    let { precompressed: offered = [] } = this.#options;
+    const missing = offered.length === 0 ? undefined : cache.missing(path);
+    if (missing !== undefined && missing.length > 0) {
+      offered = offered.filter((coding) => !missing.includes(coding));
+    }
+    const coding = negotiateCoding(
+      offered.length === 0 ? undefined : request.header('accept-encoding'),
+      offered,
+    );
+    return cache.get(keyOf(path, coding));
   }
 
   /** Undefined for a path under which nothing can be. */
@@ -154,52 +194,53 @@ class StaticFiles {
   }
 
   /** The file, or the best of its variants that there are. */
-  async #open(request: HttpRequest, name: string): Promise<OpenFile | 'folder' | undefined> {
+  async #open(
+    cache: FileCache | undefined,
+    request: HttpRequest,
+    path: string,
+    name: string,
+  ): Promise<FileSource | 'folder' | undefined> {
     const { precompressed = [] } = this.#options;
-    let offered = precompressed;
+    const missing: Coding[] = [];
+    const accepted = precompressed.length === 0 ? undefined : request.header('accept-encoding');
     for (;;) {
-      const coding = negotiateCoding(request.header('accept-encoding'), offered);
-      const suffix = coding === undefined ? '' : SUFFIXES[coding];
-      const found = await this.#openOne(name + suffix, coding);
+      const offered = precompressed.filter((coding) => !missing.includes(coding));
+      const coding = negotiateCoding(accepted, offered);
+      const key = keyOf(path, coding);
+      const open = () => this.#openOne(name, coding);
+      const found = await (cache === undefined ? open() : cache.open(key, open));
+      if (typeof found === 'object') {
+        cache?.put(key, found, missing);
+      }
       if (coding === undefined || typeof found === 'object') {
         return found;
       }
-      offered = offered.filter((other) => other !== coding);
+      missing.push(coding);
     }
   }
 
+  /** With the fields of its responses. */
   async #openOne(
     name: string,
     coding: Coding | undefined,
-  ): Promise<OpenFile | 'folder' | undefined> {
-    let handle: FileHandle;
-    try {
-      handle = await open(name, READ);
-    } catch (error) {
-      if (NOT_THERE.includes((error as NodeJS.ErrnoException).code ?? '')) {
-        return undefined;
-      }
-      throw error;
+  ): Promise<FileSource | 'folder' | undefined> {
+    const file = await openFile(this.#root, coding === undefined ? name : name + SUFFIXES[coding]);
+    if (typeof file !== 'object') {
+      return file;
     }
-    try {
-      const stats = await handle.stat({ bigint: true });
-      const real = await readlink(`/proc/self/fd/${handle.fd}`);
-      const isInside = real === this.#root || real.startsWith(this.#prefix);
-      if (isInside && stats.isFile()) {
-        // From here on the caller closes it.
-        const representation = {
-          etag: `"${stats.size.toString(36)}-${stats.mtimeNs.toString(36)}"`,
-          modifiedMs: Number(stats.mtimeMs),
-          byteLength: Number(stats.size),
-        };
-        return { handle, representation, coding };
-      }
-      await handle.close();
-      return isInside && stats.isDirectory() ? 'folder' : undefined;
-    } catch (error) {
-      await handle.close();
-      throw error;
-    }
+    const { etag, modifiedMs } = file.representation;
+    file.type = mediaTypeOf(name);
+    file.fields = prepareFields([
+      ['ETag', etag],
+      ['Last-Modified', formatHttpDate(Math.max(modifiedMs, 0))],
+      ['Accept-Ranges', 'bytes'],
+      ...this.#sameFields,
+    ]);
+    file.contentFields = prepareFields({
+      'X-Content-Type-Options': 'nosniff',
+      ...(coding !== undefined && { 'Content-Encoding': coding }),
+    });
+    return file;
   }
 
   async #notFound(request: HttpRequest, response: HttpResponse): Promise<void> {
@@ -222,14 +263,11 @@ class StaticFiles {
     response.field('Location', `${path}/${query === '' ? '' : `?${query}`}`).end();
   }
 
-  async #send(
-    request: HttpRequest,
-    response: HttpResponse,
-    name: string,
-    { handle, representation, coding }: OpenFile,
-  ): Promise<void> {
+  /** Sends it, and lets it go. */
+  async #send(request: HttpRequest, response: HttpResponse, file: FileSource): Promise<void> {
     try {
-      this.#addFields(response, representation);
+      const { representation } = file;
+      response.fields(file.fields as PreparedFields);
       const status = checkConditions(request, representation);
       if (status !== undefined) {
         response.status = status;
@@ -245,23 +283,20 @@ class StaticFiles {
         response.field('Content-Range', `bytes */${byteLength}`).end();
         return;
       }
-      response.field('X-Content-Type-Options', 'nosniff');
-      if (coding !== undefined) {
-        response.field('Content-Encoding', coding);
-      }
-      await this.#sendRanges(response, mediaTypeOf(name), handle, representation, ranges);
+      response.fields(file.contentFields as PreparedFields);
+      await this.#sendRanges(response, file, ranges);
     } finally {
-      await handle.close();
+      file.release();
     }
   }
 
   async #sendRanges(
     response: HttpResponse,
-    type: string,
-    handle: FileHandle,
-    { byteLength, etag }: Representation,
+    file: FileSource,
     ranges: readonly ByteRange[] | undefined,
   ): Promise<void> {
+    const { byteLength, etag } = file.representation;
+    const { type } = file;
     const usesSendFile = this.#options.sendFile ?? true;
     const parts = ranges ?? [{ start: 0, end: byteLength }];
     const [first] = parts;
@@ -275,7 +310,7 @@ class StaticFiles {
       const multipart = multipartOf(parts, { type, byteLength, boundary });
       response.field('Content-Type', multipart.contentType);
       response.field('Content-Length', multipart.byteLength);
-      await sendParts(response, handle, parts, { usesSendFile, multipart });
+      await sendParts(response, file, parts, { usesSendFile, multipart });
       return;
     }
     response.field('Content-Type', type);
@@ -283,18 +318,24 @@ class StaticFiles {
       response.field('Content-Range', contentRange(first!, byteLength));
     }
     response.field('Content-Length', first!.end - first!.start);
-    await sendParts(response, handle, parts, { usesSendFile, multipart: undefined });
+    await sendParts(response, file, parts, { usesSendFile, multipart: undefined });
   }
+}
 
-  #addFields(response: HttpResponse, { etag, modifiedMs }: Representation): void {
-    response.field('ETag', etag);
-    response.field('Last-Modified', formatHttpDate(Math.max(modifiedMs, 0)));
-    response.field('Accept-Ranges', 'bytes');
-    if (this.#cacheControl !== '') {
-      response.field('Cache-Control', this.#cacheControl);
-    }
-    if ((this.#options.precompressed ?? []).length > 0) {
-      response.field('Vary', 'Accept-Encoding');
-    }
+/** Of the file, or of a variant of it: no path has a null character. */
+function keyOf(path: string, coding: Coding | undefined): string {
+  return coding === undefined ? path : `${path}\0${coding}`;
+}
+
+function countOf<Name extends 'cacheMs' | 'cacheFilesMax' | 'cacheBytesMax'>(
+  options: StaticOptions,
+  name: Name,
+  fallback: number,
+  least: number,
+): number {
+  const value = options[name] ?? fallback;
+  if (!Number.isSafeInteger(value) || value < least || value > 0x7fff_ffff) {
+    throw new RangeError(`Expected ${name} to be a count from ${least} on, got ${String(value)}`);
   }
+  return value;
 }

@@ -37,16 +37,19 @@ export class Layer {
   readonly onServerClose: Hook<[Connection]>;
   readonly onHandshakeError: ((error: TlsError, connection: Connection) => void) | undefined;
   readonly stats: TlsStats;
-  /** A hook returned `shutdown`: to be returned to the transport. */
+  /** The layer whose transport's hooks these connections have: another one after they were handed over. */
+  readonly root: Layer;
+  /** A hook returned `shutdown`: to be returned to the transport. Of the root. */
   #isShutdownWanted = false;
 
   constructor(
     inner: Handler,
     onHandshakeError?: ((error: TlsError, connection: Connection) => void) | undefined,
-    stats: TlsStats = noStats(),
+    before?: Layer,
   ) {
     this.inner = inner;
-    this.stats = stats;
+    this.root = before?.root ?? this;
+    this.stats = before?.stats ?? noStats();
     this.onOpen = inner.onOpen;
     this.onData = inner.onData;
     this.onReadable = inner.onReadable;
@@ -58,7 +61,7 @@ export class Layer {
   }
 
   wantShutdown(): void {
-    this.#isShutdownWanted = true;
+    this.root.#isShutdownWanted = true;
   }
 
   /** What a hook of the transport returns: the user's `shutdown`, once. */

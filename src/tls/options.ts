@@ -80,8 +80,8 @@ export interface TlsOptions extends ServerContextOptions {
 }
 
 export interface DialTlsOptions extends DialOptions, SecureContextOptions {
-  /** The reactor to dial from; by default one that the calling thread's dials share. */
-  reactor?: Reactor;
+  /** What dials, a reactor or another way to the server; by default one that the calling thread's dials share. */
+  reactor?: Pick<Reactor, 'dial'>;
   /** Who the server should be: sent as SNI and checked against its certificate. The URL's host. */
   serverName?: string;
   /** Off: any certificate is taken, and `connection.tls.isAuthorized` says whether it was good. On. */

@@ -180,7 +180,7 @@ function deliver(c: TlsConnection, bytes: Buffer): void {
 }
 
 /** Keeps bytes that cannot be reported now. */
-function keep(c: TlsConnection, bytes: Buffer): void {
+export function keep(c: TlsConnection, bytes: Buffer): void {
   const fits = readerOf(c).append(bytes);
   if (!fits || c.reading!.length > c.limits.readQueueMax) {
     setPause(c, READ_FULL);

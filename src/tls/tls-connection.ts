@@ -39,7 +39,7 @@ import {
 } from './connection-flags.js';
 import { divertWrites, type TransportWrite } from './divert-writes.js';
 import { queuedFileBytes, sendFile } from './file-pump.js';
-import { handOver } from './hand-over.js';
+import { changeHandler, handOver } from './hand-over.js';
 import type { Handshake } from './handshake.js';
 import type { Layer } from './layer.js';
 import { depthOf, type Limits, limitsOf, poolOf, showAs } from './limits.js';
@@ -59,7 +59,8 @@ export class TlsConnection implements SecureConnection, HandsOver, Consumable {
   /** Changes when the connection is handed over. */
   layer: Layer;
   readonly pipe: Pipe;
-  readonly limits: Limits;
+  /** Changes with the handler. */
+  limits: Limits;
   /** OpenSSL's object; 0 before the handshake and after the end. */
   ssl = 0;
   /** Where it is noted for whoever comes after this thread. */
@@ -329,6 +330,13 @@ export class TlsConnection implements SecureConnection, HandsOver, Consumable {
 
   [HAND_OVER](handler: Handler): TlsConnection | undefined {
     return handOver(this, handler);
+  }
+
+  handOver(handler: Handler, head?: Uint8Array): boolean {
+    if (head !== undefined) {
+      checkBytes('handOver', head);
+    }
+    return changeHandler(this, handler, head);
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {

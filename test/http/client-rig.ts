@@ -12,8 +12,9 @@ import { settled } from '../support/await-condition.js';
 export const OK = 'HTTP/1.1 200 OK\r\n';
 export const EMPTY = `${OK}Content-Length: 0\r\n\r\n`;
 
+/** A client that sends no field of its own but Host and what frames the body. */
 export function clientOf(options: HttpClientOptions = {}): HttpClient {
-  const client = new HttpClient(dial, options);
+  const client = new HttpClient(dial, { decompress: false, ...options });
   after(() => client.close({ deadlineMs: 0 }));
   return client;
 }

@@ -12,9 +12,10 @@ export function responseLog(
   method = 'GET',
   cuts: readonly number[] = [],
   limits: ResponseLimits = readClientLimits({}),
+  upgrade = '',
 ): string[] {
   const reader = new ResponseReader(limits);
-  reader.begin(method);
+  reader.begin(method, upgrade);
   const log: string[] = [];
   let body = '';
   const endBody = (): void => {

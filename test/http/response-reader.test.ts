@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 
 import { readClientLimits } from '../../src/http/client-limits.js';
-import { RESPONSE_REJECT_CODES } from '../../src/http/response-rejects.js';
+import { DECODING_REJECT_CODES, RESPONSE_REJECT_CODES } from '../../src/http/response-rejects.js';
 import { ResponseReader } from '../../src/http/response-reader.js';
 import { quote } from './event-log.js';
 import { llhttpResponseLog } from './llhttp.js';
@@ -42,6 +42,12 @@ const CASES: readonly [name: string, method: string, text: string, ends: readonl
   ],
   ['304, a length', 'GET', 'HTTP/1.1 304 \r\nContent-Length: 9\r\n\r\n', ['end']],
   ['CONNECT', 'CONNECT', `${OK}Content-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\n\r\n`, []],
+  [
+    'CONNECT, whatever it says of a body',
+    'CONNECT',
+    `${OK}Content-Length: 5\r\nContent-Length: x\r\nTransfer-Encoding: gzip\r\n\r\nabc`,
+    [],
+  ],
   ['CONNECT refused', 'CONNECT', 'HTTP/1.1 403 \r\nContent-Length: 1\r\n\r\na', ['body a', 'end']],
   [
     'interim',
@@ -204,10 +210,28 @@ describe('ResponseReader', () => {
     });
   }
 
+  it('a switch of protocols that was asked for ends HTTP, wherever it is cut', () => {
+    const limits = readClientLimits({});
+    const head = 'HTTP/1.1 101 \r\nConnection: Upgrade\r\nUpgrade: A/1 , b\r\n\r\n';
+    const text = Buffer.from(`HTTP/1.1 100 \r\n\r\n${head}HTTP/1.1 no`);
+    for (let cut = 0; cut <= text.byteLength; cut += 1) {
+      const log = (upgrade: string) => responseLog(text, 'GET', [cut], limits, upgrade);
+      assert.deepEqual(
+        log('b, c, a/1').filter((line) => !line.startsWith(' ')),
+        ['100  1.1', '101  1.1'],
+      );
+      for (const upgrade of ['', 'a', 'a/1', 'b', 'a/2, b']) {
+        assert.equal(log(upgrade).at(-1), 'reject upgrade');
+      }
+    }
+  });
+
   it('every reject has a case', () => {
     const seen = new Set(CASES.flatMap(([, , , ends]) => ends));
+    // Those that are not the reader's have theirs in decoded-body.test.ts.
+    const others: readonly string[] = DECODING_REJECT_CODES;
     assert.deepEqual(
-      RESPONSE_REJECT_CODES.filter((code) => !seen.has(`reject ${code}`)),
+      RESPONSE_REJECT_CODES.filter((code) => !seen.has(`reject ${code}`) && !others.includes(code)),
       [],
     );
   });

@@ -107,6 +107,11 @@ export class HttpClient {
     return text;
   }
 
+  /** The bytes of one head. */
+  head(): Promise<string> {
+    return this.#until('\r\n\r\n');
+  }
+
   /** One response, interim ones too. `isBodyless`: the answer to HEAD. */
   async answer(isBodyless = false): Promise<Answer> {
     const head = (await this.#until('\r\n\r\n')).slice(0, -4).split('\r\n');
