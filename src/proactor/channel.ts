@@ -37,8 +37,9 @@ export class Channel {
 
   /** The first write of which the connection does not have everything. */
   waiting: Operation | undefined = undefined;
-  /** Bytes that the connection took and the kernel may not have. */
-  inFlight = 0;
+  /** Bytes of all writes that the connection took, and how many of these the kernel is known to have. */
+  handed = 0;
+  sent = 0;
   /** The connection refused a write: it drains. */
   isRefused = false;
   /** It stands on another connection, and reports a drain only when it was full. */
