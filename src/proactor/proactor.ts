@@ -240,6 +240,7 @@ export class Proactor {
     this.#enter(connection, channel);
     if (taken === connection) {
       channel.usesReceipts = true;
+      this.#handOver.separate(connection, (other) => separate(channel, connection, other));
     } else {
       channel.view = new WeakRef(connection);
       taken.context = channel;
@@ -331,4 +332,11 @@ export class Proactor {
       this.results.close();
     }
   }
+}
+
+/** The reactor lets go of the object that the user has. */
+function separate(channel: Channel, object: Connection, other: Connection): void {
+  other.context = channel;
+  channel.connection = other;
+  channel.view = new WeakRef(object);
 }
