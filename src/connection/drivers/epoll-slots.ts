@@ -110,6 +110,15 @@ export class EpollSlots {
     }
   }
 
+  /** Epoll is told when something arrives: most who stop go on before that, which then costs no call. */
+  stopReceiving(slot: number): void {
+    if ((this.flags[slot] & REGISTERED) === 0) {
+      this.stop(slot, STREAM, RECEIVING);
+    } else if (this.kinds[slot] === STREAM) {
+      this.flags[slot] &= ~RECEIVING;
+    }
+  }
+
   /** What a watched slot waits for. 0 or -errno. */
   want(slot: number, events: number): number {
     if (this.kinds[slot] !== POLLED) {

@@ -140,7 +140,7 @@ export class EpollDriver implements Driver {
   }
 
   stopReceive(slot: number): void {
-    this.#slots.stop(slot, s.STREAM, s.RECEIVING);
+    this.#slots.stopReceiving(slot);
   }
 
   trySend(slot: number, bytes: Uint8Array): number {
@@ -302,7 +302,9 @@ export class EpollDriver implements Driver {
         return;
       }
     }
-    if (isError && (flags[slot] & s.FAILED) === 0) {
+    if (!isError) {
+      this.#slots.sync(slot);
+    } else if ((flags[slot] & s.FAILED) === 0) {
       this.#onHangup(slot, (events & linux.EPOLLERR) !== 0);
     }
   }
