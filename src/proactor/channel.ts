@@ -34,6 +34,8 @@ export class Channel {
   /** In one of the proactor's lists. */
   isStalled = false;
   isIdleListed = false;
+  /** The tick in which the last read was answered. */
+  idleSince = 0;
 
   /** The first write of which the connection does not have everything. */
   waiting: Operation | undefined = undefined;

@@ -18,7 +18,7 @@ import { Results } from './results.js';
 import { SharedMemory } from './shared-memory.js';
 import { addWrite, advanceWrites, onDrained } from './writes.js';
 
-/** Nobody has read from a connection for this long, at most twice as long: it is paused. */
+/** So long is a tick. Nobody has read from a connection for one, at most two: it is paused. */
 const IDLE_MS = 2;
 
 /** A connection's end is the user's business here: `free`, and deadlines. */
@@ -49,10 +49,10 @@ export class Proactor {
   readonly #registry = new FinalizationRegistry<Channel>((channel) => this.#onLeak(channel));
   /** Channels with bytes and a read for them, but no room for results. */
   #stalled: Channel[] = [];
-  /** Channels that nobody reads from: since the last alarm, and since before it. */
+  /** Channels that nobody read from at some time since the last tick or the one before it. */
   #idle: Channel[] = [];
-  #idleBefore: Channel[] = [];
   readonly #idleAlarm: Alarm;
+  #ticks = 0;
   #isClosing = false;
   #closeWaiters: (() => void)[] = [];
   #operations = 0;
@@ -178,11 +178,15 @@ export class Proactor {
 
   /** Nobody reads from the channel now: it is paused in a while, unless somebody does then. */
   noteIdle(channel: Channel): void {
-    if (channel.isIdleListed || channel.isPaused || channel.reads.head !== undefined) {
+    if (channel.isPaused || channel.reads.head !== undefined) {
+      return;
+    }
+    channel.idleSince = this.#ticks;
+    if (channel.isIdleListed) {
       return;
     }
     channel.isIdleListed = true;
-    if (this.#idle.length === 0 && this.#idleBefore.length === 0) {
+    if (this.#idle.length === 0) {
       this.#idleAlarm.set(IDLE_MS);
     }
     this.#idle.push(channel);
@@ -314,14 +318,19 @@ export class Proactor {
   }
 
   #pauseIdle(): void {
-    const list = this.#idleBefore;
-    this.#idleBefore = this.#idle;
+    const list = this.#idle;
     this.#idle = [];
     for (const channel of list) {
-      channel.isIdleListed = false;
-      pauseUnasked(channel);
+      if (channel.reads.head === undefined && channel.idleSince === this.#ticks) {
+        // Perhaps just now, between one message and the next.
+        this.#idle.push(channel);
+      } else {
+        channel.isIdleListed = false;
+        pauseUnasked(channel);
+      }
     }
-    if (this.#idleBefore.length > 0) {
+    this.#ticks += 1;
+    if (this.#idle.length > 0) {
       this.#idleAlarm.set(IDLE_MS);
     }
   }
