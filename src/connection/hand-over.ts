@@ -123,6 +123,17 @@ export function endView(connection: unknown): void {
   }
 }
 
+/** From now on received bytes go where `roomFor` says, where it says something and the driver can. */
+export function receiveInto(
+  connection: Connection,
+  roomFor: (connection: Connection) => Uint8Array | undefined,
+): void {
+  if (connection instanceof SocketConnection && connection.slot >= 0) {
+    connection.profile.roomFor = roomFor;
+    connection.owner.driver.askForRoom?.(connection.slot);
+  }
+}
+
 /** Whatever is queued, `onDrain` is owed when it is sent. For connections of handlers that take over others. */
 export function drainAlways(connection: Connection): void {
   if (connection instanceof SocketConnection) {

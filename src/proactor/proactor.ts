@@ -5,7 +5,7 @@
 
 import type { CloseReason, Connection, Handler } from '../api.js';
 import type { Alarm, Kernel } from '../base/kernel.js';
-import { endView, HandOver, wasEndReported } from '../connection/hand-over.js';
+import { endView, HandOver, receiveInto, wasEndReported } from '../connection/hand-over.js';
 import type { OperationError, Submission, Watchable, WatcherStats } from './api.js';
 import { Adoption, isSocket } from './adoption.js';
 import { Channel } from './channel.js';
@@ -13,7 +13,7 @@ import { CONNECTION_CLOSED, FREED, WATCHER_CLOSED } from './conditions.js';
 import { armDeadline } from './deadlines.js';
 import { finish, free, onClosed } from './ending.js';
 import { type Kind, NO_DEADLINE, Operation, WRITE } from './operation.js';
-import { advanceReads, onBytes, onPeerEnd, pauseUnasked } from './reads.js';
+import { advanceReads, onBytes, onPeerEnd, pauseUnasked, roomOf } from './reads.js';
 import { Results } from './results.js';
 import { SharedMemory } from './shared-memory.js';
 import { addWrite, advanceWrites, onDrained } from './writes.js';
@@ -248,6 +248,7 @@ export class Proactor {
     } else {
       channel.view = new WeakRef(connection);
       taken.context = channel;
+      receiveInto(taken, roomFor);
     }
     channel.hasPeerEnded = wasEndReported(taken);
     channel.connection = taken;
@@ -278,6 +279,7 @@ export class Proactor {
       connection.close();
       return;
     }
+    receiveInto(connection, roomFor);
     advanceWrites(channel);
     this.noteIdle(channel);
   }
@@ -341,6 +343,10 @@ export class Proactor {
       this.results.close();
     }
   }
+}
+
+function roomFor(connection: Connection): Uint8Array | undefined {
+  return roomOf(connection.context as Channel);
 }
 
 /** The reactor lets go of the object that the user has. */

@@ -31,6 +31,7 @@ export const SENDING = 4;
 export const ENDED = 8;
 export const ACCEPTING = 16;
 export const FAILED = 32;
+export const ROOMY = 64;
 
 /** The slot number of the wake descriptor's registration. */
 export const WAKE = -1;
