@@ -104,6 +104,7 @@ export const RULES = {
   coveredBy: {
     'src/base/native-reaper.ts': 'test/e2e/tls-death.test.ts',
     'src/connection/faces.ts': 'test/tls/faces.test.ts',
+    'src/connection/arguments.ts': 'test/connection/connection.test.ts',
     'src/base/linux-datagrams.ts': 'test/sim/sim-vs-linux.test.ts',
     'src/connection/datagram/backlog.ts': 'test/e2e/udp-limits.test.ts',
     'src/connection/datagram/endpoint.ts': 'test/engine/datagram.test.ts',

@@ -44,6 +44,7 @@ const PROTOTYPES = {
   accept4: 'int accept4(int, uintptr_t, uintptr_t, int)',
   connect: 'int connect(int, void*, uint32_t)',
   sendBytes: 'int send(int, void*, uint32_t, int)',
+  recvBytes: 'int recv(int, void*, uint32_t, int)',
   send: 'int send(int, uintptr_t, uint32_t, int)',
   sendmsg: 'int sendmsg(int, uintptr_t, int)',
   sendfile: 'int sendfile(int, int, uintptr_t, size_t)',
@@ -82,10 +83,12 @@ type BytesName =
   | 'setsockopt'
   | 'memcpyIn'
   | 'memcpyOut'
-  | 'sendBytes';
+  | 'sendBytes'
+  | 'recvBytes';
 
 export type Libc = { readonly [Name in Exclude<keyof typeof PROTOTYPES, BytesName>]: Call } & {
   readonly sendBytes: BytesCall;
+  readonly recvBytes: BytesCall;
   readonly ringRegister: (
     number: number,
     fd: number,

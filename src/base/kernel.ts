@@ -107,6 +107,8 @@ export interface Kernel {
   connect(fd: number, sockaddr: Uint8Array): number;
   /** Receives up to all of `region` starting at its first byte. 0 is the end of the stream. */
   receive(fd: number, region: Region): number;
+  /** The same, up to `length` bytes, into an array of the JavaScript heap: nothing moves it during the call. */
+  receiveInto(fd: number, bytes: Uint8Array, length: number): number;
   /** Sends all or the first part of `bytes`, straight from the caller's memory. */
   send(fd: number, bytes: Uint8Array): number;
   /** Sends `byteLength` bytes at an off-heap address. */

@@ -151,6 +151,20 @@ export class LinuxKernel implements Kernel {
     }
   }
 
+  receiveInto(fd: number, bytes: Uint8Array, length: number): number {
+    const most = Math.min(length, bytes.byteLength);
+    for (;;) {
+      const n = this.#libc.recvBytes(fd, bytes, most, 0);
+      if (n >= 0) {
+        return n;
+      }
+      const code = errno();
+      if (code !== EINTR) {
+        return -code;
+      }
+    }
+  }
+
   send(fd: number, bytes: Uint8Array): number {
     const length = Math.min(bytes.byteLength, CALL_BYTES_MAX);
     for (;;) {

@@ -3,7 +3,7 @@
  * reactor, called by the driver inside `poll` and by the wheels inside `advance`. Nothing here throws.
  */
 
-import { RECEIVE_ENDED } from './connection-table.js';
+import { NO_ROOM, RECEIVE_ENDED } from './connection-table.js';
 import { armDeadline, dueTimeout, noteReceived } from './deadlines.js';
 import { deliver, reportClose, reportEnd } from './dispatch.js';
 import type { Completions, SendVector } from './driver.js';
@@ -67,6 +67,15 @@ export class CompletionRouter implements Completions {
     const done = this.dials.get(slot);
     this.dials.delete(slot);
     done?.(errno);
+  }
+
+  room(slot: number): Uint8Array | undefined {
+    const { table, connections } = this.state;
+    const connection = connections[slot]!;
+    // What is unread comes first.
+    return (table.flags[slot] & NO_ROOM) === 0
+      ? connection.profile.roomFor?.(connection)
+      : undefined;
   }
 
   received(slot: number, bytes: Buffer): void {

@@ -57,6 +57,8 @@ export const END_OWED = 1 << 21;
 export const HAS_FACE = 1 << 22;
 /** Anything that keeps us from receiving. */
 export const NO_RECEIVE = PAUSED | HELD | READ_FULL | RECEIVE_ENDED | DESTROYED;
+/** Anything that keeps received bytes from going straight to who is told of them. */
+export const NO_ROOM = PAUSED | HELD | HAS_READER | HAS_EXTRAS | CLOSING | DESTROYED;
 /** Anything that keeps a direct send from being right. */
 export const NO_DIRECT_SEND =
   CONNECTING | END_WANTED | SEND_ENDED | CLOSING | DESTROYED | QUEUED | SENDING | CORKED;

@@ -12,6 +12,7 @@ import type {
   SocketOptions,
   WriteResult,
 } from '../api.js';
+import { checkBytes, checkCallback, checkTimeout } from './arguments.js';
 import { changeHandler } from './change-handler.js';
 import { consume, iterate } from './chunk-iterator.js';
 import { BLOCKED, DESTROYED, HELD, makeId, NO_WRITE, PAUSED, WOKEN } from './connection-table.js';
@@ -341,37 +342,4 @@ function closedWriter(owner: ReactorState) {
   const writer = new ConnectionWriter(owner.pool, () => 'closed');
   writer.close();
   return writer;
-}
-
-function checkBytes(method: string, data: unknown): void {
-  if (!(data instanceof Uint8Array)) {
-    throw new TypeError(
-      `Cannot ${method}: expected a Uint8Array or a string, got ${typeName(data)}`,
-    );
-  }
-}
-
-function checkCallback(method: string, callback: unknown): void {
-  if (typeof callback !== 'function') {
-    throw new TypeError(
-      `Cannot ${method}: expected a function to call back, got ${typeName(callback)}`,
-    );
-  }
-}
-
-function typeName(value: unknown): string {
-  return value === null
-    ? 'null'
-    : typeof value === 'object'
-      ? value.constructor.name
-      : typeof value;
-}
-
-function checkTimeout(milliseconds: number): number {
-  if (!Number.isInteger(milliseconds) || milliseconds < 0 || milliseconds > 0xffff_ffff) {
-    throw new RangeError(
-      `Expected a timeout of 0 to 4294967295 whole milliseconds, got ${String(milliseconds)}`,
-    );
-  }
-  return milliseconds;
 }

@@ -43,6 +43,11 @@ export interface Completions {
   acceptFailed(slot: number, errno: number): void;
   /** The outcome of `connect`: 0 or the positive errno. */
   connected(slot: number, errno: number): void;
+  /**
+   * Memory to receive into, if the slot's owner has some: at least one byte, whose first part `received` reports right
+   * after. Asked before a receive of a slot for which `askForRoom` was called.
+   */
+  room?(slot: number): Uint8Array | undefined;
   /** `bytes` is borrowed: it is overwritten after the call returns. Its length is never 0. */
   received(slot: number, bytes: Buffer): void;
   /** The peer will send no more (FIN). */
@@ -159,6 +164,8 @@ export interface Driver {
   stopAccept(slot: number): void;
   receive(slot: number): void;
   stopReceive(slot: number): void;
+  /** The stream's owner may have `room`. Missing where the kernel receives before the driver knows of it. */
+  askForRoom?(slot: number): void;
 
   /**
    * Tries to send the caller's bytes, whose memory the driver does not keep: n >= 0 bytes were done (0: would block, or

@@ -18,10 +18,16 @@ import { listReady, unreadBytes } from './read-path.js';
 
 /** What a connection that stands on another one has, to be handed over too. */
 export const HAND_OVER: unique symbol = Symbol('handOver');
+export const SEPARATE: unique symbol = Symbol('separate');
 
 export interface HandsOver {
-  /** As `HandOver.take`. Such a connection stays the same object. */
+  /** As `HandOver.take`. Such a connection stays the same object, until it is separated. */
   [HAND_OVER](handler: Handler): Connection | undefined;
+  /**
+   * The connection goes on in another object, which is returned and which hooks get from now on; the one that its user
+   * has becomes a view that only he holds. Only in a task of the reactor. Undefined when it is closed or being closed.
+   */
+  [SEPARATE](): Connection | undefined;
 }
 
 export class HandOver {
@@ -69,13 +75,24 @@ export class HandOver {
     return taken;
   }
 
+  /** Soon after `take` has returned the same object: `then` gets the one in which the connection goes on. */
+  separate(connection: Connection, then: (other: Connection) => void): void {
+    // What called us may be a hook, which goes on with the object that it knows.
+    connection.reactor.execute(() => {
+      const other = (connection as Connection & HandsOver)[SEPARATE]();
+      if (other !== undefined) {
+        then(other);
+      }
+    });
+  }
+
   #takeLayered(connection: Connection): Connection | undefined {
     if (typeof connection !== 'object' || connection === null || !(HAND_OVER in connection)) {
       throw new TypeError(
         `Cannot take over ${String(connection)}: expected a connection of this library`,
       );
     }
-    return (connection as HandsOver)[HAND_OVER](this.#handler);
+    return (connection as Connection & HandsOver)[HAND_OVER](this.#handler);
   }
 
   #profileFor(old: Profile, owner: ReactorState): Profile {
@@ -103,6 +120,17 @@ export function wasEndReported(connection: Connection): boolean {
 export function endView(connection: unknown): void {
   if (connection instanceof SocketConnection && connection.slot >= 0) {
     connection.slot = ~connection.slot;
+  }
+}
+
+/** From now on received bytes go where `roomFor` says, where it says something and the driver can. */
+export function receiveInto(
+  connection: Connection,
+  roomFor: (connection: Connection) => Uint8Array | undefined,
+): void {
+  if (connection instanceof SocketConnection && connection.slot >= 0) {
+    connection.profile.roomFor = roomFor;
+    connection.owner.driver.askForRoom?.(connection.slot);
   }
 }
 

@@ -50,6 +50,8 @@ export class Profile {
   readonly lowWaterMark: number;
   /** Internal: with more than this queued `onDrain` is owed. The high-water mark, unless each byte matters. */
   drainAbove: number;
+  /** Internal: memory that received bytes may go to straight; what is there then is reported to `onData` as ever. */
+  roomFor: ((connection: Connection) => Uint8Array | undefined) | undefined = undefined;
   readonly writeQueueMax: number;
   readonly whenFull: number;
   readonly readQueueMax: number;

@@ -34,11 +34,14 @@ export class Channel {
   /** In one of the proactor's lists. */
   isStalled = false;
   isIdleListed = false;
+  /** The tick in which the last read was answered. */
+  idleSince = 0;
 
   /** The first write of which the connection does not have everything. */
   waiting: Operation | undefined = undefined;
-  /** Bytes that the connection took and the kernel may not have. */
-  inFlight = 0;
+  /** Bytes of all writes that the connection took, and how many of these the kernel is known to have. */
+  handed = 0;
+  sent = 0;
   /** The connection refused a write: it drains. */
   isRefused = false;
   /** It stands on another connection, and reports a drain only when it was full. */

@@ -23,8 +23,8 @@ export class Operation implements Result<Watchable> {
   readonly kind: Kind;
   /** On the clock of the connection's reactor. */
   readonly deadline: number;
-  /** Bytes of a write that the kernel is known to have; `size` counts those on their way to it as well. */
-  handedOver = 0;
+  /** Of a write: where its first byte is among all that its connection was handed. `size` counts from there. */
+  start = 0;
   next: Operation | undefined = undefined;
 
   constructor(

@@ -5,7 +5,7 @@
 
 import type { CloseReason, Connection, Handler } from '../api.js';
 import type { Alarm, Kernel } from '../base/kernel.js';
-import { endView, HandOver, wasEndReported } from '../connection/hand-over.js';
+import { endView, HandOver, receiveInto, wasEndReported } from '../connection/hand-over.js';
 import type { OperationError, Submission, Watchable, WatcherStats } from './api.js';
 import { Adoption, isSocket } from './adoption.js';
 import { Channel } from './channel.js';
@@ -13,12 +13,12 @@ import { CONNECTION_CLOSED, FREED, WATCHER_CLOSED } from './conditions.js';
 import { armDeadline } from './deadlines.js';
 import { finish, free, onClosed } from './ending.js';
 import { type Kind, NO_DEADLINE, Operation, WRITE } from './operation.js';
-import { advanceReads, onBytes, onPeerEnd, pauseUnasked } from './reads.js';
+import { advanceReads, onBytes, onPeerEnd, pauseUnasked, roomOf } from './reads.js';
 import { Results } from './results.js';
 import { SharedMemory } from './shared-memory.js';
 import { addWrite, advanceWrites, onDrained } from './writes.js';
 
-/** Nobody has read from a connection for this long, at most twice as long: it is paused. */
+/** So long is a tick. Nobody has read from a connection for one, at most two: it is paused. */
 const IDLE_MS = 2;
 
 /** A connection's end is the user's business here: `free`, and deadlines. */
@@ -49,10 +49,10 @@ export class Proactor {
   readonly #registry = new FinalizationRegistry<Channel>((channel) => this.#onLeak(channel));
   /** Channels with bytes and a read for them, but no room for results. */
   #stalled: Channel[] = [];
-  /** Channels that nobody reads from: since the last alarm, and since before it. */
+  /** Channels that nobody read from at some time since the last tick or the one before it. */
   #idle: Channel[] = [];
-  #idleBefore: Channel[] = [];
   readonly #idleAlarm: Alarm;
+  #ticks = 0;
   #isClosing = false;
   #closeWaiters: (() => void)[] = [];
   #operations = 0;
@@ -178,11 +178,15 @@ export class Proactor {
 
   /** Nobody reads from the channel now: it is paused in a while, unless somebody does then. */
   noteIdle(channel: Channel): void {
-    if (channel.isIdleListed || channel.isPaused || channel.reads.head !== undefined) {
+    if (channel.isPaused || channel.reads.head !== undefined) {
+      return;
+    }
+    channel.idleSince = this.#ticks;
+    if (channel.isIdleListed) {
       return;
     }
     channel.isIdleListed = true;
-    if (this.#idle.length === 0 && this.#idleBefore.length === 0) {
+    if (this.#idle.length === 0) {
       this.#idleAlarm.set(IDLE_MS);
     }
     this.#idle.push(channel);
@@ -240,9 +244,11 @@ export class Proactor {
     this.#enter(connection, channel);
     if (taken === connection) {
       channel.usesReceipts = true;
+      this.#handOver.separate(connection, (other) => separate(channel, connection, other));
     } else {
       channel.view = new WeakRef(connection);
       taken.context = channel;
+      receiveInto(taken, roomFor);
     }
     channel.hasPeerEnded = wasEndReported(taken);
     channel.connection = taken;
@@ -273,6 +279,7 @@ export class Proactor {
       connection.close();
       return;
     }
+    receiveInto(connection, roomFor);
     advanceWrites(channel);
     this.noteIdle(channel);
   }
@@ -313,14 +320,19 @@ export class Proactor {
   }
 
   #pauseIdle(): void {
-    const list = this.#idleBefore;
-    this.#idleBefore = this.#idle;
+    const list = this.#idle;
     this.#idle = [];
     for (const channel of list) {
-      channel.isIdleListed = false;
-      pauseUnasked(channel);
+      if (channel.reads.head === undefined && channel.idleSince === this.#ticks) {
+        // Perhaps just now, between one message and the next.
+        this.#idle.push(channel);
+      } else {
+        channel.isIdleListed = false;
+        pauseUnasked(channel);
+      }
     }
-    if (this.#idleBefore.length > 0) {
+    this.#ticks += 1;
+    if (this.#idle.length > 0) {
       this.#idleAlarm.set(IDLE_MS);
     }
   }
@@ -331,4 +343,15 @@ export class Proactor {
       this.results.close();
     }
   }
+}
+
+function roomFor(connection: Connection): Uint8Array | undefined {
+  return roomOf(connection.context as Channel);
+}
+
+/** The reactor lets go of the object that the user has. */
+function separate(channel: Channel, object: Connection, other: Connection): void {
+  other.context = channel;
+  channel.connection = other;
+  channel.view = new WeakRef(object);
 }

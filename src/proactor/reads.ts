@@ -12,6 +12,9 @@ import { type Operation, READ_FULL } from './operation.js';
 /** Bytes that may be held without a pause, about those of one message; and a receive of more is one of many. */
 const HELD_UNPAUSED_MAX = 16_384;
 
+/** A copy of less costs less than to have the array's address looked up. */
+const ROOM_MIN = 4_096;
+
 /** A read was submitted, or there is room for results again: answers what can be answered. */
 export function advanceReads(channel: Channel): void {
   const { reads, proactor } = channel;
@@ -31,7 +34,20 @@ export function advanceReads(channel: Channel): void {
   }
 }
 
-/** Bytes from the connection, borrowed. */
+/** Where the next bytes may go straight, without a copy: the buffer of the read that is next. */
+export function roomOf({ reads, held, proactor }: Channel): Uint8Array | undefined {
+  const operation = reads.head;
+  if (operation === undefined || held !== undefined || !proactor.results.hasRoom) {
+    return undefined;
+  }
+  const { buffer, size } = operation;
+  if (buffer.byteLength - size < ROOM_MIN || buffer.buffer instanceof SharedArrayBuffer) {
+    return undefined;
+  }
+  return size === 0 ? buffer : buffer.subarray(size);
+}
+
+/** Bytes from the connection, borrowed, or in the room that was given. */
 export function onBytes(channel: Channel, bytes: Buffer): void {
   const { reads, proactor } = channel;
   let at = 0;
@@ -94,8 +110,15 @@ function feed(channel: Channel, operation: Operation, bytes: Buffer, at: number)
     n = copy.byteLength;
   } else {
     const { buffer, size } = operation;
-    n = Math.min(buffer.byteLength - size, bytes.byteLength - at);
-    buffer.set(n === bytes.byteLength ? bytes : bytes.subarray(at, at + n), size);
+    // None if its user has given its memory away.
+    n = Math.max(0, Math.min(buffer.byteLength - size, bytes.byteLength - at));
+    if (n === 0) {
+      return 0;
+    }
+    const isThere = bytes.buffer === buffer.buffer && bytes.byteOffset === buffer.byteOffset + size;
+    if (!isThere) {
+      buffer.set(n === bytes.byteLength ? bytes : bytes.subarray(at, at + n), size);
+    }
   }
   operation.size += n;
   if (operation.kind !== READ_FULL || operation.size === operation.buffer.byteLength) {

@@ -47,7 +47,7 @@ export function advanceWrites(channel: Channel): void {
   }
   // A write that fails may come back here by way of hooks.
   channel.isPumping = true;
-  while (channel.waiting !== undefined && channel.inFlight < IN_FLIGHT_MAX) {
+  while (channel.waiting !== undefined && channel.handed - channel.sent < IN_FLIGHT_MAX) {
     const operation: Operation = channel.waiting;
     const { buffer, size } = operation;
     const rest = buffer.byteLength - size;
@@ -55,22 +55,23 @@ export function advanceWrites(channel: Channel): void {
     const result = connection.write(
       n === buffer.byteLength ? buffer : buffer.subarray(size, size + n),
     );
-    if (result === 'sent') {
-      // And all before it, which may have been on its way.
-      operation.size += n;
-      channel.waiting = n === rest ? operation.next : operation;
-      completeSent(channel);
-    } else if (result === 'queued') {
-      operation.size += n;
-      channel.inFlight += n;
-      channel.waiting = n === rest ? operation.next : operation;
-    } else {
+    if (result !== 'sent' && result !== 'queued') {
       onRefused(channel, result);
       break;
     }
+    if (size === 0) {
+      operation.start = channel.handed;
+    }
+    operation.size += n;
+    channel.handed += n;
+    channel.waiting = n === rest ? operation.next : operation;
+    if (result === 'sent') {
+      // And all before it, which may have been on its way.
+      completeSent(channel);
+    }
   }
   channel.isPumping = false;
-  if (channel.inFlight > 0 && channel.usesReceipts) {
+  if (channel.handed > channel.sent && channel.usesReceipts) {
     awaitReceipt(channel);
   }
 }
@@ -103,10 +104,9 @@ export function onDrained(channel: Channel): void {
 /** Everything that was handed over is with the kernel. */
 function completeSent(channel: Channel): void {
   const { writes } = channel;
-  channel.inFlight = 0;
+  channel.sent = channel.handed;
   for (let operation = writes.head; operation !== undefined; operation = writes.head) {
-    operation.handedOver = operation.size;
-    if (operation.size < operation.buffer.byteLength) {
+    if (isWaiting(operation)) {
       break;
     }
     writes.shift();
@@ -114,20 +114,16 @@ function completeSent(channel: Channel): void {
   }
 }
 
-/** The connection closed: says of each write that was on its way how much of it the kernel had got. */
+/**
+ * The connection closed: says of each write that was on its way how much of it the kernel had got. Some that were on
+ * their way as well may have ended by a deadline before: so it is the places in the stream that count.
+ */
 export function settleWrites(channel: Channel, reason: CloseReason): void {
-  let onTheWay = 0;
+  const sent = Math.max(channel.sent, channel.handed - reason.unsentBytes);
   for (let operation = channel.writes.head; operation; operation = operation.next) {
-    onTheWay += operation.size - operation.handedOver;
+    operation.size = Math.min(operation.size, Math.max(0, sent - operation.start));
   }
-  let sent = Math.max(0, onTheWay - reason.unsentBytes);
-  for (let operation = channel.writes.head; operation; operation = operation.next) {
-    const n = Math.min(operation.size - operation.handedOver, sent);
-    sent -= n;
-    operation.handedOver += n;
-    operation.size = operation.handedOver;
-  }
-  channel.inFlight = 0;
+  channel.sent = channel.handed;
 }
 
 function onRefused(channel: Channel, result: 'full' | 'closed'): void {

@@ -108,7 +108,15 @@ class Dial {
       return await established;
     } finally {
       signal?.removeEventListener('abort', onAbort);
+      this.#forget();
     }
+  }
+
+  /** The transport's hooks hold this object as long as it is open: from now on the connection is its user's. */
+  #forget(): void {
+    this.#connection = undefined;
+    this.#resolve = () => {};
+    this.#reject = () => {};
   }
 
   #transportOptions(): DialOptions {

@@ -13,6 +13,7 @@ import { closeAfterStall } from './closing.js';
 import { BLOCKED, FILING, GONE, HELD, NO_WRITE, OPENED, STALLED } from './connection-flags.js';
 import { GATHER_BYTES } from './pipe.js';
 import { rareOf } from './rare.js';
+import { current } from './separation.js';
 import type { TlsConnection } from './tls-connection.js';
 import { flush, flushGathered, passReceipts, tell, watchDrain } from './write-path.js';
 
@@ -90,8 +91,9 @@ function goOn(c: TlsConnection, when: (next: () => void) => void): void {
   rare.isPumpDue = true;
   when(() => {
     rare.isPumpDue = false;
-    if ((c.flags & (FILING | GONE)) === FILING) {
-      pumpFiles(c);
+    const now = current(c);
+    if ((now.flags & (FILING | GONE)) === FILING) {
+      pumpFiles(now);
     }
   });
 }

@@ -10,8 +10,8 @@ import { CLOSING, END_OWED, GONE, OPENED, PAUSED, PEER_ENDED } from './connectio
 import { Layer } from './layer.js';
 import type { Limits } from './limits.js';
 import { clearPause, recall } from './pause.js';
-import { callHook, keep, readerOf } from './read-path.js';
 import { rareOf } from './rare.js';
+import { callHook, keep, readerOf } from './read-path.js';
 import type { TlsConnection } from './tls-connection.js';
 
 /** By the layer that a connection had, and the new handler: most have the same. */

@@ -1,8 +1,8 @@
 /** What only some connections have, made when first needed: the others pay one empty field for it. */
 
 import type { CloseReason } from '../api.js';
-import type { ConnectionWriter } from '../connection/stream.js';
 import type { ChunkConsumer } from '../connection/extras.js';
+import type { ConnectionWriter } from '../connection/stream.js';
 import type { FilePart } from '../connection/write-queue.js';
 import type { TlsConnection } from './tls-connection.js';
 

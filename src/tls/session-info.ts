@@ -2,6 +2,7 @@
 
 import { copyFrom, withCopy } from '../base/openssl.js';
 import type { TlsInfo, TlsVersion } from './options.js';
+import { current } from './separation.js';
 import type { TlsConnection } from './tls-connection.js';
 
 const WORD_BYTES = 8;
@@ -64,7 +65,7 @@ export class SessionInfo implements TlsInfo {
   }
 
   exportSession(): Buffer | undefined {
-    const { ssl, pipe } = this.#connection;
+    const { ssl, pipe } = current(this.#connection);
     if (ssl === 0) {
       return undefined;
     }
@@ -83,7 +84,7 @@ export class SessionInfo implements TlsInfo {
 
   /** All at once, after the handshake: afterwards they do not change. */
   #read(): void {
-    const { ssl, pipe, handshake } = this.#connection;
+    const { ssl, pipe, handshake } = current(this.#connection);
     if (this.#isRead || ssl === 0 || handshake !== undefined) {
       return;
     }

@@ -12,11 +12,12 @@ import type {
   SocketOptions,
   WriteResult,
 } from '../api.js';
+import { checkBytes, checkCallback } from '../connection/arguments.js';
 import type { BlockPool } from '../connection/block-pool.js';
 import { ChunkQueue } from '../connection/chunk-queue.js';
 import type { ChunkConsumer, Consumable } from '../connection/extras.js';
 import { filePart } from '../connection/file-part.js';
-import { HAND_OVER, type HandsOver } from '../connection/hand-over.js';
+import { HAND_OVER, type HandsOver, SEPARATE } from '../connection/hand-over.js';
 import { ConnectionReader, ConnectionWriter } from '../connection/stream.js';
 import type { Reader, Writer } from '../streams.js';
 import { closeAs, end } from './closing.js';
@@ -48,6 +49,7 @@ import { clearPause, recall, setPause } from './pause.js';
 import { type Pipe, pipeAt } from './pipe.js';
 import { type Rare, rareOf } from './rare.js';
 import { readerOf } from './read-path.js';
+import { current, separate } from './separation.js';
 import { SessionInfo } from './session-info.js';
 import { flush, queuedBytes, tell, write, writeLinked, writev } from './write-path.js';
 
@@ -83,12 +85,12 @@ export class TlsConnection implements SecureConnection, HandsOver, Consumable {
   wasQueued = false;
   #info: SessionInfo | undefined = undefined;
 
-  /** Takes the transport's `context` and place, and what is written to it from elsewhere. */
-  constructor(base: Connection, layer: Layer) {
-    this.context = base.context;
+  /** Takes the transport's `context` and place, and what is written to it from elsewhere; `from`: see separation.ts. */
+  constructor(base: Connection, layer: Layer, from?: TlsConnection) {
+    this.context = from === undefined ? base.context : undefined;
     base.context = this;
     this.base = base;
-    this.transportWrite = divertWrites(base);
+    this.transportWrite = from === undefined ? divertWrites(base) : from.transportWrite;
     this.layer = layer;
     this.pipe = pipeAt(depthOf(base));
     this.limits = limitsOf(base);
@@ -244,7 +246,9 @@ export class TlsConnection implements SecureConnection, HandsOver, Consumable {
     const rare = rareOf(this);
     if (rare.writer === undefined) {
       const isGone = (this.flags & GONE) !== 0;
-      rare.writer = new ConnectionWriter(poolOf(this.base), (buffer) => writeLinked(this, buffer));
+      rare.writer = new ConnectionWriter(poolOf(this.base), (buffer) =>
+        writeLinked(current(this), buffer),
+      );
       if (isGone) {
         rare.writer.close();
       }
@@ -339,6 +343,10 @@ export class TlsConnection implements SecureConnection, HandsOver, Consumable {
     return changeHandler(this, handler, head);
   }
 
+  [SEPARATE](): TlsConnection | undefined {
+    return separate(this);
+  }
+
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer> {
     const queue = new ChunkQueue(this, this.limits.highWaterMark, this.limits.lowWaterMark);
     this.consume(queue);
@@ -376,20 +384,4 @@ function closedReader(pool: BlockPool): ConnectionReader {
   const reader = new ConnectionReader(pool);
   reader.close();
   return reader;
-}
-
-function checkBytes(method: string, data: unknown): void {
-  if (!(data instanceof Uint8Array)) {
-    throw new TypeError(
-      `Cannot ${method}: expected a Uint8Array or a string, got ${data === null ? 'null' : typeof data}`,
-    );
-  }
-}
-
-function checkCallback(method: string, callback: unknown): void {
-  if (typeof callback !== 'function') {
-    throw new TypeError(
-      `Cannot ${method}: expected a function to call back, got ${callback === null ? 'null' : typeof callback}`,
-    );
-  }
 }

@@ -30,6 +30,7 @@ import { failConnection } from './giving-up.js';
 import { clearPause, recall, setPause } from './pause.js';
 import { GATHER_BYTES, type Pipe } from './pipe.js';
 import { rareOf } from './rare.js';
+import { current } from './separation.js';
 import type { TlsConnection } from './tls-connection.js';
 import { TlsError } from './tls-error.js';
 
@@ -341,11 +342,12 @@ export function watchDrain(c: TlsConnection): void {
   }
   c.flags |= DRAIN_WATCHED;
   const onDrained = (isOpen: boolean) => {
-    c.flags &= ~DRAIN_WATCHED;
+    const now = current(c);
+    now.flags &= ~DRAIN_WATCHED;
     // Unless the transport's own onDrain was first.
-    if (isOpen && (c.flags & BLOCKED) !== 0) {
-      c.flags |= DRAIN_DUE;
-      recall(c);
+    if (isOpen && (now.flags & BLOCKED) !== 0) {
+      now.flags |= DRAIN_DUE;
+      recall(now);
     }
   };
   if (c.base.queuedBytes > c.limits.lowWaterMark) {

@@ -33,6 +33,21 @@ export const receivingSuite = (current: () => Rig): void => {
     await rig.until(() => rig.recorder.received$.get(2)?.toString() === 'onetwo', 'two');
   });
 
+  it('is not kept awake by what comes after receiving was stopped', async () => {
+    const rig = current();
+    const peer = await rig.pair(2);
+    rig.driver.receive(2);
+    await rig.idle();
+    rig.driver.stopReceive(2);
+    await rig.idle();
+    rig.kernel.send(peer, Buffer.from('late'));
+    await rig.idle();
+    await rig.idle();
+    assert.equal(rig.driver.poll(), 0);
+    rig.driver.receive(2);
+    await rig.until(() => rig.recorder.received$.get(2)?.toString() === 'late', 'what was late');
+  });
+
   it('receives from one slot no more than the budget in one batch', async () => {
     const rig = current();
     const peer = await rig.pair(2);

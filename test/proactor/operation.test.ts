@@ -73,7 +73,7 @@ describe('Operation', () => {
         error: undefined,
         kind: WRITE,
         deadline: 5,
-        handedOver: 0,
+        start: 0,
         next: undefined,
       },
     );

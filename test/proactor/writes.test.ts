@@ -73,6 +73,25 @@ describe('write', () => {
     assert.equal(received.subarray(bytes.length).toString(), 'small');
   });
 
+  it('that the close cut off says what the kernel has, though one behind it ended by a deadline', async () => {
+    const { connection, peer } = pair;
+    const { watcher } = rig;
+    connection.setOption('sendBufferBytes', 16_384);
+    // All of both is on its way, since so much may be, and nobody reads.
+    watcher.write(connection, noise(5, 200_000), { context: 'first' });
+    watcher.write(connection, noise(6, 20_000), { context: 'second', deadlineMs: 5 });
+    const { result: second } = await rig.one();
+    assert.deepEqual([second.context, second.error?.code], ['second', 'ERR_DEADLINE']);
+    assert.equal(second.size, 20_000);
+    const sent = connection.bytesSent;
+    assert.ok(sent < 200_000, `the kernel has ${sent} bytes`);
+    connection.abort();
+    const { result: first } = await rig.one();
+    assert.deepEqual([first.context, first.error?.code], ['first', 'ERR_CLOSED']);
+    assert.equal(first.size, sent);
+    peer.close();
+  });
+
   it('does not wait for reads, nor they for it', async () => {
     const { connection, peer } = pair;
     const { watcher } = rig;

@@ -308,6 +308,9 @@ export class DriverMonitor implements Driver, Completions {
     this.#above.closed(slot);
   }
 
+  readonly askForRoom = (slot: number): void => this.#inner.askForRoom?.(slot);
+  readonly room = (slot: number): Uint8Array | undefined => this.#above.room?.(slot);
+
   woken(): void {
     assert.ok(this.#isPolling && !this.#wasWoken, 'woken at most once a batch');
     this.#wasWoken = true;

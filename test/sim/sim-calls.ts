@@ -89,6 +89,7 @@ export function connectTo(world: SimWorld, socket: SimSocket, sockaddr: Uint8Arr
 
 export function receiveFrom(world: SimWorld, socket: SimSocket, target: Uint8Array): number {
   const { faults, faultRandom } = world;
+  if (target.length === 0) world.violations.note('receive into no memory looks like an end');
   if (socket.isConnected && socket.error === 0) {
     if (socket.shutdownMask === 0 && faults.hit('receiveAgain')) return -EAGAIN;
     if (faults.hit('receiveReset')) socket.breakWith(ECONNRESET);

@@ -158,6 +158,11 @@ export class TrialReactors {
     return this.#reactors.reduce((sum, reactor) => sum + reactor.connectionCount, 0);
   }
 
+  /** Bytes that a driver's kernel may have received before it is told to stop. */
+  get receiveAhead(): number {
+    return Math.max(0, ...this.#reactors.map(({ state }) => state.driver.receiveAhead));
+  }
+
   get lettersUnderWay(): number {
     return this.#mailboxes.reduce((sum, { mailbox }) => sum + mailbox.depth, 0);
   }

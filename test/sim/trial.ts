@@ -8,6 +8,7 @@ import { type DriverKind, driverKind } from './trial-driver.js';
 import type { TrialResult } from './trial-result.js';
 import { DescriptorTrial } from './trial-descriptors.js';
 import { EngineTrial } from './trial-engine.js';
+import { ProactorTrial } from './trial-proactor.js';
 import { SlotTrial } from './trial-slots.js';
 import { TrafficTrial } from './trial-traffic.js';
 
@@ -26,6 +27,7 @@ interface Trial {
 const CYCLE = 20;
 const DESCRIPTORS = [5, 15];
 const ENGINE = [3, 13];
+const PROACTOR = [10];
 const SLOTS = [8, 18];
 
 function makeTrial(seed: number, driver: DriverKind, traceLines: number): Trial {
@@ -35,6 +37,9 @@ function makeTrial(seed: number, driver: DriverKind, traceLines: number): Trial 
   }
   if (ENGINE.includes(place)) {
     return new EngineTrial(seed, driver, traceLines);
+  }
+  if (PROACTOR.includes(place)) {
+    return new ProactorTrial(seed, driver, traceLines);
   }
   // What a driver whose kernel receives ahead had taken for one slot is lost for another.
   if (SLOTS.includes(place) && driver === 'epoll') {

@@ -31,6 +31,7 @@ export const SENDING = 4;
 export const ENDED = 8;
 export const ACCEPTING = 16;
 export const FAILED = 32;
+export const ROOMY = 64;
 
 /** The slot number of the wake descriptor's registration. */
 export const WAKE = -1;
@@ -107,6 +108,15 @@ export class EpollSlots {
     if (this.kinds[slot] === kind) {
       this.flags[slot] &= ~flag;
       this.sync(slot, kind === STREAM);
+    }
+  }
+
+  /** Epoll is told when something arrives: most who stop go on before that, which then costs no call. */
+  stopReceiving(slot: number): void {
+    if ((this.flags[slot] & REGISTERED) === 0) {
+      this.stop(slot, STREAM, RECEIVING);
+    } else if (this.kinds[slot] === STREAM) {
+      this.flags[slot] &= ~RECEIVING;
     }
   }
 

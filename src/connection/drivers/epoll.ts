@@ -26,10 +26,10 @@ import { encodeLinger } from '../option-values.js';
 import { takeError } from './connect-outcome.js';
 import { EpollConnects } from './epoll-connects.js';
 import { EpollListeners } from './epoll-listeners.js';
+import { EpollMemory } from './epoll-memory.js';
 import * as s from './epoll-slots.js';
 import { IovecVector } from './iovec-vector.js';
 import { expectSuccess, wouldBlock } from './retry.js';
-import { ViewCache } from './view-cache.js';
 
 const LINGER_RESET = encodeLinger('abort', 0);
 const EVENT_WORDS = EPOLL_EVENT_SIZE / 4;
@@ -51,11 +51,8 @@ export class EpollDriver implements Driver {
   readonly #listeners: EpollListeners;
   readonly #events: Region;
   readonly #eventWords: Int32Array;
-  readonly #receiveRegion: Region;
-  readonly #views: ViewCache;
+  readonly #memory: EpollMemory;
   readonly #vector: IovecVector;
-  /** The bytes last reported, which start at the first of the receive region. */
-  #borrowed: Buffer | undefined = undefined;
   /** Slots closed and not yet reported. */
   readonly #closing: number[] = [];
 
@@ -76,8 +73,7 @@ export class EpollDriver implements Driver {
     this.#events = takeRegion(kernel, options.batch * EPOLL_EVENT_SIZE);
     const { buffer, byteOffset, byteLength } = this.#events.bytes;
     this.#eventWords = new Int32Array(buffer, byteOffset, byteLength / 4);
-    this.#receiveRegion = takeRegion(kernel, options.receiveBytes);
-    this.#views = new ViewCache(this.#receiveRegion.bytes);
+    this.#memory = new EpollMemory(kernel, options.receiveBytes);
     this.#vector = new IovecVector(kernel);
     const wakeDescriptor = options.wakeDescriptor ?? kernel.eventfd();
     const n = wakeDescriptor < 0 ? wakeDescriptor : this.#slots.addWake(wakeDescriptor);
@@ -140,7 +136,13 @@ export class EpollDriver implements Driver {
   }
 
   stopReceive(slot: number): void {
-    this.#slots.stop(slot, s.STREAM, s.RECEIVING);
+    this.#slots.stopReceiving(slot);
+  }
+
+  askForRoom(slot: number): void {
+    if (this.#slots.kinds[slot] === s.STREAM) {
+      this.#slots.flags[slot] |= s.ROOMY;
+    }
   }
 
   trySend(slot: number, bytes: Uint8Array): number {
@@ -148,11 +150,7 @@ export class EpollDriver implements Driver {
       return this.#slots.kinds[slot] === s.CONNECTING ? 0 : -EBADF;
     }
     this.counters.calls += 1;
-    // What was just received is often what is sent: its address is known, and need not be looked up (measured).
-    const n =
-      bytes === this.#borrowed
-        ? this.#kernel.sendAt(this.#slots.fds[slot], this.#receiveRegion.address, bytes.byteLength)
-        : this.#kernel.send(this.#slots.fds[slot], bytes);
+    const n = this.#memory.send(this.#slots.fds[slot], bytes);
     return n < 0 && wouldBlock(n) ? 0 : n;
   }
 
@@ -262,7 +260,7 @@ export class EpollDriver implements Driver {
     this.#kernel.close(this.doorbellDescriptor);
     giveRegion(this.#kernel, this.#events);
     giveRegion(this.#kernel, this.#vector.region);
-    giveRegion(this.#kernel, this.#receiveRegion);
+    this.#memory.free();
   }
 
   #dispatch(slot: number, events: number): void {
@@ -302,7 +300,9 @@ export class EpollDriver implements Driver {
         return;
       }
     }
-    if (isError && (flags[slot] & s.FAILED) === 0) {
+    if (!isError) {
+      this.#slots.sync(slot);
+    } else if ((flags[slot] & s.FAILED) === 0) {
       this.#onHangup(slot, (events & linux.EPOLLERR) !== 0);
     }
   }
@@ -322,15 +322,15 @@ export class EpollDriver implements Driver {
 
   #onReadable(slot: number, generation: number): void {
     const fd = this.#slots.fds[slot];
-    const capacity = this.#options.receiveBytes;
+    const isRoomy = (this.#slots.flags[slot] & s.ROOMY) !== 0;
+    const memory = this.#memory;
     let budget = this.#options.receiveBudget;
     do {
       this.counters.calls += 1;
-      const n = this.#kernel.receive(fd, this.#receiveRegion);
+      const n = memory.receive(fd, isRoomy ? this.#completions.room?.(slot) : undefined);
       if (n > 0) {
-        this.#borrowed = this.#views.first(n);
-        this.#completions.received(slot, this.#borrowed);
-        if (n < capacity) {
+        this.#completions.received(slot, memory.received(n));
+        if (n < memory.capacity) {
           return;
         }
         budget -= n;

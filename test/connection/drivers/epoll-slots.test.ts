@@ -122,6 +122,28 @@ describe('sync()', () => {
     assert.equal(epoll.registered.get(FD + 1)?.mask, 0);
   });
 
+  it('stays while receiving stops and goes on, until something arrives', () => {
+    const { epoll, slots } = createSlots();
+    slots.begin(1, FD, STREAM);
+    slots.flags[1] |= RECEIVING;
+    slots.sync(1);
+    assert.equal(epoll.calls, 1);
+    for (let i = 0; i < 3; i += 1) {
+      slots.stopReceiving(1);
+      assert.equal(slots.flags[1] & RECEIVING, 0);
+      slots.flags[1] |= RECEIVING;
+      slots.sync(1);
+    }
+    assert.deepEqual([epoll.calls, epoll.registered.get(FD)?.mask], [1, EPOLLIN]);
+    slots.stopReceiving(1);
+    slots.sync(1);
+    assert.equal(epoll.registered.get(FD)?.mask, 0);
+    // One that never received is registered now, for its errors.
+    slots.begin(2, FD + 1, STREAM);
+    slots.stopReceiving(2);
+    assert.equal(epoll.registered.get(FD + 1)?.mask, 0);
+  });
+
   it('that fails can be tried again, and a failed slot is left alone', () => {
     const { epoll, slots } = createSlots();
     slots.begin(1, FD, STREAM);
