@@ -58,6 +58,8 @@ export interface DatagramSocketStats {
 }
 
 export interface DatagramSocket<Context = unknown> {
+  /** Names this socket in its server, on any thread: see `Server.send`. */
+  readonly id: number;
   readonly reactor: Reactor;
   /** Anything of the user's. */
   context: Context;
@@ -112,7 +114,7 @@ export interface DatagramSocket<Context = unknown> {
 
 /** What one peer sends to one socket, or a seqpacket connection. */
 export interface DatagramSession<Context = unknown> {
-  /** Names this session in the whole process, and never another one. Not an id for `Server.write`. */
+  /** Names this session in its server, on any thread, and never another one: see `Server.send`. */
   readonly id: number;
   readonly socket: DatagramSocket;
   readonly reactor: Reactor;

@@ -113,6 +113,7 @@ export const RULES = {
     'src/connection/datagram/peer-from-url.ts': 'test/connection/datagram/peer-address.test.ts',
     'src/connection/datagram/receive-batch.ts': 'test/e2e/udp-limits.test.ts',
     'src/connection/datagram/receive-path.ts': 'test/sim/datagrams.test.ts',
+    'src/connection/datagram/send-by-id.ts': 'test/e2e/datagram-by-id.test.ts',
     'src/connection/datagram/send-path.ts': 'test/e2e/udp-limits.test.ts',
     'src/connection/datagram/session.ts': 'test/e2e/udp-sessions.test.ts',
     'src/connection/datagram/socket-options.ts': 'test/connection/datagram/profile.test.ts',

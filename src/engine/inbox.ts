@@ -5,6 +5,8 @@
 
 import type { Kernel } from '../base/kernel.js';
 import { makeId } from '../connection/connection-table.js';
+import { deliverById } from '../connection/datagram/send-by-id.js';
+import { makeSessionId } from '../connection/datagram/session-id.js';
 import { abort } from '../connection/lifecycle.js';
 import type { Mailbox } from '../connection/mailbox.js';
 import type { Profile } from '../connection/profile.js';
@@ -12,7 +14,7 @@ import type { Reactor } from '../connection/reactor.js';
 import { receiveMessage } from '../connection/receive-message.js';
 import { Counter } from '../connection/stats.js';
 import { SEQPACKET, takePackets } from './datagram-listen.js';
-import { ACCEPTED, addressFrom, MESSAGE, WRITE } from './mail.js';
+import { ACCEPTED, addressFrom, MESSAGE, SEND_SESSION, SEND_SOCKET, WRITE } from './mail.js';
 
 /** Letters worked off in one turn. */
 const BUDGET = 1_024;
@@ -36,7 +38,7 @@ export class Inbox {
     this.#mailbox = mailbox;
     this.#pending = pending;
     this.#profile = profile;
-    this.#handle = (kind, a, b, c, d, e) => this.#open(kind, a, b, c, d, e);
+    this.#handle = (kind, a, b, c, d, e, f) => this.#open(kind, a, b, c, d, e, f);
   }
 
   /** Called by the reactor once a turn; true if letters are left. */
@@ -52,7 +54,7 @@ export class Inbox {
     return n === BUDGET;
   }
 
-  #open(kind: number, a: number, b: number, c: number, d: number, e: number): void {
+  #open(kind: number, a: number, b: number, c: number, d: number, e: number, f: number): void {
     const reactor = this.#reactor!;
     switch (kind) {
       case ACCEPTED:
@@ -67,6 +69,12 @@ export class Inbox {
         return;
       case MESSAGE:
         receiveMessage(reactor, this.#bytes(reactor.options.kernel, c, d, e), a);
+        return;
+      case SEND_SESSION:
+        this.#sendDatagram(reactor, sessionIdFrom(reactor.index, a, b), c, d, e, 0);
+        return;
+      case SEND_SOCKET:
+        this.#sendDatagram(reactor, makeId(reactor.index, b, a), c, d, e, f);
         return;
       default:
         throw new Error(`A letter of unknown kind ${kind}`);
@@ -89,6 +97,21 @@ export class Inbox {
     }
   }
 
+  /** The last `tailBytes` are the address to send to. */
+  #sendDatagram(
+    reactor: Reactor,
+    id: number,
+    low: number,
+    high: number,
+    byteLength: number,
+    tailBytes: number,
+  ): void {
+    const all = this.#bytes(reactor.options.kernel, low, high, byteLength);
+    const end = byteLength - tailBytes;
+    const to = tailBytes === 0 ? undefined : all.toString('utf8', end);
+    deliverById(reactor.state, id, all.subarray(0, end), to);
+  }
+
   /** Takes a letter's bytes out of their block, which is freed. */
   #bytes(kernel: Kernel, low: number, high: number, byteLength: number): Buffer {
     Atomics.sub(this.#pending, 0, byteLength);
@@ -100,6 +123,11 @@ export class Inbox {
     }
     return bytes;
   }
+}
+
+/** The low and high words of a serial. */
+function sessionIdFrom(reactor: number, low: number, high: number): number {
+  return makeSessionId(reactor, high * 2 ** 32 + (low >>> 0));
 }
 
 /** Throws away the letters of a reactor that is gone: closes descriptors, frees blocks. */

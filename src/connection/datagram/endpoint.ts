@@ -15,6 +15,7 @@ import type {
   MulticastGroup,
   SendResult,
 } from '../../datagrams.js';
+import { makeId } from '../connection-table.js';
 import { setUserTimer } from '../user-timers.js';
 import { Backlog } from './backlog.js';
 import type { DatagramHub } from './hub.js';
@@ -49,6 +50,7 @@ export class DatagramEndpoint implements DatagramSocket {
   context: unknown;
   isOpen = true;
   isPaused = false;
+  readonly id: number;
   readonly hub: DatagramHub;
   readonly slot: number;
   readonly fd: number;
@@ -88,6 +90,7 @@ export class DatagramEndpoint implements DatagramSocket {
   #reason: CloseReason = { code: 'closed', unsentBytes: 0 };
 
   constructor(hub: DatagramHub, slot: number, parts: EndpointParts) {
+    this.id = makeId(hub.state.index, hub.state.table.generations[slot], slot);
     this.hub = hub;
     this.slot = slot;
     this.fd = parts.fd;

@@ -7,6 +7,7 @@
  * session that was closed) wait on `notices`: no hook is entered from within another.
  */
 
+import { slotOfId } from '../connection-table.js';
 import type { ReactorState } from '../reactor-state.js';
 import { Counter, Hook } from '../stats.js';
 import { USER_TIMER } from '../user-timers.js';
@@ -17,6 +18,7 @@ import { onReady } from './receive-path.js';
 import { SendBatch } from './send-batch.js';
 import { flushGathered } from './send-path.js';
 import type { PeerSession } from './session.js';
+import { makeSessionId } from './session-id.js';
 
 /** Notices worked off in one turn, and the most that may wait: beyond, errors are only counted. */
 const NOTICES_BUDGET = 1_024;
@@ -34,6 +36,8 @@ export class DatagramHub {
   readonly #freeIndexes: number[] = [];
   /** Counts all sessions that ever were, for their ids. */
   #sessionSerial = 0;
+  /** By id; made when one is looked for, since most are not. */
+  #byId: Map<number, PeerSession> | undefined;
   sessionCount = 0;
   /** Sockets that were accepted. */
   connectionCount = 0;
@@ -151,7 +155,8 @@ export class DatagramHub {
     }
     this.#sessions[index] = session;
     this.#sessionSerial += 1;
-    session.id = this.state.index * 2 ** 43 + this.#sessionSerial;
+    session.id = makeSessionId(this.state.index, this.#sessionSerial);
+    this.#byId?.set(session.id, session);
     this.sessionCount += 1;
     this.state.stats.set(Counter.sessions, this.sessionCount);
     this.state.stats.add(Counter.sessionsOpened, 1);
@@ -159,12 +164,32 @@ export class DatagramHub {
   }
 
   dismiss(session: PeerSession): void {
+    this.#byId?.delete(session.id);
     this.#sessions[session.index] = undefined;
     this.#freeIndexes.push(session.index);
     this.state.wheel.clear(session.timer);
     this.sessionCount -= 1;
     this.state.stats.set(Counter.sessions, this.sessionCount);
     this.state.stats.add(Counter.sessionsClosed, 1);
+  }
+
+  /** The open session of that id. */
+  findSession(id: number): PeerSession | undefined {
+    if (this.#byId === undefined) {
+      this.#byId = new Map();
+      for (const session of this.#sessions) {
+        if (session !== undefined) {
+          this.#byId.set(session.id, session);
+        }
+      }
+    }
+    return this.#byId.get(id);
+  }
+
+  /** The socket of that id. */
+  findSocket(id: number): DatagramEndpoint | undefined {
+    const endpoint = this.endpoints.get(slotOfId(id));
+    return endpoint?.id === id ? endpoint : undefined;
   }
 
   /** Sets the timer for when the session will have been idle for too long, as things stand. */

@@ -155,7 +155,7 @@ function queue(
   endpoint.awaitRoom();
 }
 
-function noteDropped(endpoint: DatagramEndpoint, count = 1): void {
+export function noteDropped(endpoint: DatagramEndpoint, count = 1): void {
   endpoint.dropped += count;
   endpoint.hub.state.stats.add(Counter.datagramsDropped, count);
 }
