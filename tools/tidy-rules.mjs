@@ -54,7 +54,13 @@ export const RULES = {
     { of: 'src/metrics/index.ts', may: ['src/metrics/'], isReExport: true },
     {
       of: 'src/metrics/',
-      may: ['src/metrics/', 'src/connection/stats.ts', 'src/http/index.ts', ...FACE],
+      may: [
+        'src/metrics/',
+        'src/connection/stats.ts',
+        'src/base/wall-clock.ts',
+        'src/http/index.ts',
+        ...FACE,
+      ],
     },
     { of: 'src/work/index.ts', may: ['src/work/'], isReExport: true },
     { of: 'src/work/', may: ['src/work/', ...FACE] },

@@ -10,6 +10,12 @@ export {
   type OpenTelemetryMeter,
 } from './open-telemetry.js';
 export {
+  type HistogramData,
+  type HistogramPoint,
+  histogramProducer,
+  type OpenTelemetryProducer,
+} from './open-telemetry-histograms.js';
+export {
   CONTENT_TYPES,
   type MetricsFormat,
   type MetricsTextOptions,

@@ -286,7 +286,11 @@ describe('@grpc/grpc-js', () => {
       );
     });
     let reactor: Reactor | undefined;
-    await startServer(t, { onBoot: (own) => void (reactor = own) });
+    await startServer(t, {
+      onBoot(own) {
+        reactor = own;
+      },
+    });
     const plain = grpc.credentials.createInsecure();
     const ours = grpcCredentials(plain, { reactor: reactor! });
     for (const [credentials, connections] of [
