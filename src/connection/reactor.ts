@@ -344,6 +344,7 @@ export class Reactor implements ReactorFace {
 
   /** Aborts what is left. */
   abortAll(): void {
+    this.state.datagrams?.abortAll();
     for (const connection of this.#live()) {
       abort(this.state, connection, 'shutdown');
     }

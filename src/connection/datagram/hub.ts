@@ -11,6 +11,7 @@ import { slotOfId } from '../connection-table.js';
 import type { ReactorState } from '../reactor-state.js';
 import { Counter, Hook } from '../stats.js';
 import { USER_TIMER } from '../user-timers.js';
+import { finish } from './ending.js';
 import { DatagramEndpoint, type EndpointParts } from './endpoint.js';
 import { DatagramProfile } from './profile.js';
 import { ReceiveBatch } from './receive-batch.js';
@@ -39,7 +40,7 @@ export class DatagramHub {
   /** By id; made when one is looked for, since most are not. */
   #byId: Map<number, PeerSession> | undefined;
   sessionCount = 0;
-  /** Sockets that were accepted. */
+  /** Sockets that are sessions. */
   connectionCount = 0;
   readonly lowSeed: number;
   readonly highSeed: number;
@@ -212,7 +213,7 @@ export class DatagramHub {
     const { idleTimeoutMs } = session.endpoint;
     if (this.state.now >= session.lastReceived + idleTimeoutMs || !this.armIdle(session)) {
       this.state.stats.add(Counter.timeoutIdle, 1);
-      session.end('timeout', undefined, 'idle');
+      session.conclude('timeout', undefined, 'idle');
     }
   }
 
@@ -252,7 +253,14 @@ export class DatagramHub {
 
   // The end.
 
+  /** Connections send what is queued first. */
   closeAll(): void {
+    for (const endpoint of [...this.endpoints.values()]) {
+      finish(endpoint, 'shutdown');
+    }
+  }
+
+  abortAll(): void {
     for (const endpoint of [...this.endpoints.values()]) {
       endpoint.end('shutdown');
     }
@@ -305,7 +313,7 @@ export class DatagramHub {
     this.state.stats.add(Counter.handlerErrors, 1);
     this.state.warn(thrown);
     const error = thrown instanceof Error ? thrown : new Error(`A hook threw ${String(thrown)}`);
-    session?.end('handler', error);
+    session?.conclude('handler', error);
   }
 
   /** Carries out what a hook returned. */

@@ -61,7 +61,9 @@ export function deliverById(
     reportError(endpoint, error as Error, undefined);
     return;
   }
-  if (result === 'full') {
+  if (result === 'closed') {
+    stats.add(Counter.staleSends, 1);
+  } else if (result === 'full') {
     overflow(endpoint);
   } else if (result === 'too-long') {
     noteDropped(endpoint);
