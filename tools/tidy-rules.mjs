@@ -110,6 +110,7 @@ export const RULES = {
   coveredBy: {
     'src/base/linux-datagrams.ts': 'test/sim/sim-vs-linux.test.ts',
     'src/connection/datagram/backlog.ts': 'test/e2e/udp-limits.test.ts',
+    'src/node/http-drain.ts': 'test/node/http.test.ts',
     'src/connection/datagram/ending.ts': 'test/e2e/seqpacket.test.ts',
     'src/connection/datagram/peer-credentials.ts': 'test/e2e/seqpacket.test.ts',
     'src/connection/datagram/endpoint.ts': 'test/engine/datagram.test.ts',

@@ -49,7 +49,7 @@ describe('node:http2', () => {
       [ours.url, () => net.connect(ours.port, '127.0.0.1')],
       [theirs, () => asSocket(connect(theirs))],
       [ours.url, () => asSocket(connect(ours.url))],
-      [ours.url, connect as never],
+      [ours.url, connect],
     ] as const) {
       const session = http2.connect(url.replace('tcp:', 'http:'), { createConnection });
       const answers = await Promise.all([
