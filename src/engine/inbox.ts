@@ -4,6 +4,7 @@
  */
 
 import type { Kernel } from '../base/kernel.js';
+import type { SocketConnection } from '../connection/connection.js';
 import { makeId } from '../connection/connection-table.js';
 import { deliverById } from '../connection/datagram/send-by-id.js';
 import { makeSessionId } from '../connection/datagram/session-id.js';
@@ -18,12 +19,17 @@ import { ACCEPTED, addressFrom, MESSAGE, SEND_SESSION, SEND_SOCKET, WRITE } from
 
 /** Letters worked off in one turn. */
 const BUDGET = 1_024;
+/** Bytes of a connection that are gathered at most: they must not fill its queue while the kernel had room. */
+const GATHER_BYTES = 65_536;
 
 export class Inbox {
   readonly #mailbox: Mailbox;
   readonly #pending: Int32Array;
   readonly #profile: Profile;
   #reactor: Reactor | undefined;
+  /** Connections that were written to in this drain, and those of them that were more than once: they are corked. */
+  readonly #written = new Set<SocketConnection>();
+  readonly #gathering = new Set<SocketConnection>();
   readonly #handle: (
     kind: number,
     a: number,
@@ -46,6 +52,7 @@ export class Inbox {
     this.#reactor = reactor;
     this.#mailbox.beginDrain();
     const n = this.#mailbox.drain(BUDGET, this.#handle);
+    this.#flush();
     if (n > 0) {
       reactor.stats.add(Counter.mailboxMessages, n);
       reactor.stats.set(Counter.mailboxDepth, this.#mailbox.depth);
@@ -90,11 +97,36 @@ export class Inbox {
   #write(reactor: Reactor, id: number, low: number, high: number, byteLength: number): void {
     const bytes = this.#bytes(reactor.options.kernel, low, high, byteLength);
     const connection = reactor.find(id);
-    if (connection?.write(bytes) === 'full') {
+    if (connection === undefined) {
+      return;
+    }
+    this.#gather(connection);
+    if (connection.write(bytes) === 'full') {
       // Its sender was told `queued`, and may have sent more: better an end than a stream with a hole.
       reactor.stats.add(Counter.refusedWriteOverflow, 1);
       abort(reactor.state, connection, 'overflow');
     }
+  }
+
+  /** The first write goes out at once; what follows it in the same drain goes out together. */
+  #gather(connection: SocketConnection): void {
+    if (!this.#written.has(connection)) {
+      this.#written.add(connection);
+    } else if (!this.#gathering.has(connection)) {
+      this.#gathering.add(connection);
+      connection.cork();
+    } else if (connection.queuedBytes >= GATHER_BYTES) {
+      connection.uncork();
+      connection.cork();
+    }
+  }
+
+  #flush(): void {
+    this.#written.clear();
+    for (const connection of this.#gathering) {
+      connection.uncork();
+    }
+    this.#gathering.clear();
   }
 
   /** The last `tailBytes` are the address to send to. */
