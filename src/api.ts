@@ -5,7 +5,7 @@
 
 import type { Socket } from 'node:net';
 
-import type { DatagramHooks } from './datagrams.js';
+import type { DatagramHooks, DatagramSession, SendResult } from './datagrams.js';
 import type {
   AdoptOptions,
   CloseOptions,
@@ -265,6 +265,10 @@ export interface Reactor {
   adopt(source: number | Socket, options?: AdoptOptions): Promise<Connection>;
   /** Writes to a connection of any reactor of this server. */
   write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed';
+  /** Sends a datagram by a session, or a socket, of any reactor of this server: see `Server.send`. */
+  send(id: number, data: Uint8Array | string, to?: string): SendResult;
+  /** The open datagram session of that id, if this reactor owns it. */
+  findSession(id: number): DatagramSession | undefined;
   /** Sends a message to `onMessage` of one reactor, or of all (this one too). False when a mailbox is full. */
   post(index: number, bytes: Uint8Array): boolean;
   broadcast(bytes: Uint8Array): boolean;
@@ -282,6 +286,15 @@ export interface Server extends AsyncDisposable {
   readonly stats: import('./connection/stats.js').ServerStats;
   /** Writes to a connection from any thread's point of view: the id names its reactor. */
   write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed';
+  /**
+   * Sends a datagram from any thread's point of view: by the session of that id, or through the socket of that id, and
+   * then to the URL `to` unless the socket is connected. Another thread's is `queued`: on its way, `full` if the way
+   * has no room. What finds no session there, or no room in the socket's queue, is dropped and counted (`staleSends`,
+   * `datagramsDropped`), except that a seqpacket connection without room is closed with `overflow`.
+   *
+   * @throws TypeError for what is no id or no address.
+   */
+  send(id: number, data: Uint8Array | string, to?: string): SendResult;
   post(index: number, bytes: Uint8Array): boolean;
   broadcast(bytes: Uint8Array): boolean;
   /** Runs a named task of the handler on one reactor. */

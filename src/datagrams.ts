@@ -58,6 +58,8 @@ export interface DatagramSocketStats {
 }
 
 export interface DatagramSocket<Context = unknown> {
+  /** Names this socket in its server, on any thread: see `Server.send`. */
+  readonly id: number;
   readonly reactor: Reactor;
   /** Anything of the user's. */
   context: Context;
@@ -70,6 +72,8 @@ export interface DatagramSocket<Context = unknown> {
   readonly queuedDatagrams: number;
   readonly queuedBytes: number;
   readonly stats: DatagramSocketStats;
+  /** The session that a seqpacket connection is: one that was accepted, or connected with the option `sessions`. */
+  readonly session: DatagramSession | undefined;
 
   /**
    * Sends a copy of `data` (a string as UTF-8) as one datagram: to `to`, a peer or a URL with a numeric host, or, left
@@ -106,13 +110,24 @@ export interface DatagramSocket<Context = unknown> {
   sessions(): IterableIterator<DatagramSession>;
   readonly sessionCount: number;
 
-  /** Closes: sends what the kernel takes at once, closes the sessions, and then the socket. */
+  /**
+   * Closes: sends what the kernel takes at once, closes the sessions, and then the socket. A seqpacket connection sends
+   * all that is queued, within `lingerTimeoutMs`.
+   */
   close(): void;
+}
+
+/** The process at the other end of a Unix connection when that was made (SO_PEERCRED). */
+export interface PeerCredentials {
+  /** 0 for one in a namespace that is not ours. */
+  readonly processId: number;
+  readonly userId: number;
+  readonly groupId: number;
 }
 
 /** What one peer sends to one socket, or a seqpacket connection. */
 export interface DatagramSession<Context = unknown> {
-  /** Names this session in the whole process, and never another one. Not an id for `Server.write`. */
+  /** Names this session in its server, on any thread, and never another one: see `Server.send`. */
   readonly id: number;
   readonly socket: DatagramSocket;
   readonly reactor: Reactor;
@@ -122,10 +137,22 @@ export interface DatagramSession<Context = unknown> {
   readonly remoteAddress: string;
   readonly datagramsReceived: number;
   readonly bytesReceived: number;
+  /** Who is at the other end of a seqpacket connection; undefined for others, and once it is closed. */
+  readonly peerCredentials: PeerCredentials | undefined;
   /** Sends to this peer; see `DatagramSocket.send`. */
   send(data: Uint8Array | string): SendResult;
-  /** Ends the session: `onSessionClose` follows. The peer is told nothing, except of a seqpacket connection. */
+  /**
+   * A seqpacket connection: sends no more, and after what is queued tells the peer, which may go on sending. Nothing
+   * happens to others: their peers cannot be told.
+   */
+  end(): void;
+  /**
+   * Ends the session: `onSessionClose` follows. A seqpacket connection reports no more, sends what is queued, within
+   * `lingerTimeoutMs`, and closes; others end at once, and their peers are told nothing.
+   */
   close(): void;
+  /** Ends the session at once. What a seqpacket connection has queued is dropped; its peer sees an end, or a reset. */
+  abort(): void;
 }
 
 /**
@@ -146,9 +173,16 @@ export interface DatagramHooks {
   /** A peer's first datagram came, with the option `sessions`, or a seqpacket connection was accepted. */
   onSessionOpen?(session: DatagramSession): Action | void;
   onSessionData?(session: DatagramSession, bytes: Buffer, byteLength: number): Action | void;
+  /** The queue of a seqpacket connection, which had refused a message, is empty. */
+  onSessionDrain?(session: DatagramSession): Action | void;
+  /**
+   * The peer of a seqpacket connection will send no more. Afterwards the session is closed, when what is queued is
+   * sent, unless `allowHalfOpen` is set.
+   */
+  onSessionEnd?(session: DatagramSession): Action | void;
   /** Exactly once for each session that was opened. `timeout` `idle`: the peer has sent nothing for `idleTimeoutMs`. */
   onSessionClose?(session: DatagramSession, reason: CloseReason): Action | void;
-  /** The queue, which had refused a datagram, is empty. */
+  /** The queue, which had refused a datagram, is empty; not for sessions with `onSessionDrain`. */
   onSocketDrain?(socket: DatagramSocket): Action | void;
   /**
    * Something that was sent did not arrive: the network said so (ICMP), or the system refused it. `peer` is where it
@@ -185,7 +219,7 @@ export interface DatagramOptions {
   sendQueueBytesMax?: number;
   /** What happens to a datagram when the queue is full: see `SendResult`. `refuse` by default. */
   whenQueueFull?: 'refuse' | 'drop-new' | 'drop-oldest';
-  /** Sessions in place of plain datagrams. Seqpacket connections are sessions always. false. */
+  /** Sessions in place of plain datagrams. Seqpacket connections that were accepted are sessions always. false. */
   sessions?: boolean | DatagramSessionOptions;
   /** SO_RCVBUF and SO_SNDBUF in bytes; Linux doubles what is set. The system's by default. */
   receiveBufferBytes?: number;
@@ -216,6 +250,12 @@ export interface DatagramOptions {
   gro?: boolean;
   /** Permissions of a Unix socket's file, such as 0o660. */
   mode?: number;
+  /** Seqpacket sessions stay open when the peer has ended its side: `session.end` or `close` ends ours. false. */
+  allowHalfOpen?: boolean;
+  /** A seqpacket connection whose peer takes nothing of what is queued for this long is closed. 30,000; 0: never. */
+  writeTimeoutMs?: number;
+  /** How long a seqpacket connection that is being closed may take to send what is queued. 5,000. */
+  lingerTimeoutMs?: number;
 }
 
 /** What `datagram` takes. */

@@ -39,6 +39,7 @@ export type {
   DatagramSocketOptions,
   DatagramSocketStats,
   MulticastGroup,
+  PeerCredentials,
   SendResult,
 } from './datagrams.js';
 export { adopt } from './engine/adopt.js';

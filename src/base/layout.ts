@@ -48,6 +48,15 @@ export const LINGER_ON = 0;
 /** int32_t */
 export const LINGER_SECONDS = 4;
 
+/** `struct ucred`, unix(7) */
+export const UCRED_SIZE = 12;
+/** pid_t, int32_t */
+export const UCRED_PID = 0;
+/** uint32_t */
+export const UCRED_UID = 4;
+/** uint32_t */
+export const UCRED_GID = 8;
+
 export const MSGHDR_SIZE = 56;
 /** void* */
 export const MSGHDR_NAME = 0;

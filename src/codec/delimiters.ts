@@ -6,9 +6,9 @@
 import { bytesCodec, type Codec, textCodec } from './codec.js';
 import { DelimiterAutomaton } from './delimiter-automaton.js';
 import {
+  Found,
   FRAME_BYTES_MAX,
   type FrameBounds,
-  Found,
   type Framing,
   type Seal,
   wholeNumber,

@@ -1,7 +1,7 @@
 /** Frames that are all of one length. */
 
 import { bytesCodec, type Codec } from './codec.js';
-import { type FrameBounds, Found, type Framing, type Seal, wholeNumber } from './framing.js';
+import { Found, type FrameBounds, type Framing, type Seal, wholeNumber } from './framing.js';
 
 class FixedFraming implements Framing {
   readonly gatherBytesMax: number;

@@ -7,8 +7,8 @@ import type { Action, Connection } from '../api.js';
 import type { Codec } from './codec.js';
 import { type FrameConsumer, FrameDecoder } from './frame-decoder.js';
 import type { FrameError } from './frame-error.js';
-import { FramedSocket } from './framed-connection.js';
 import type { FramedHooks } from './framed.js';
+import { FramedSocket } from './framed-connection.js';
 
 /** What was counted since the handler was made, by this thread. */
 export interface FrameStats {

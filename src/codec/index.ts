@@ -5,7 +5,7 @@ export { type DelimiterOptions, delimited, type LineOptions, lines } from './del
 export { fixedLength } from './fixed-length.js';
 export { type FrameConsumer, FrameDecoder } from './frame-decoder.js';
 export { FrameError, type FrameErrorCode } from './frame-error.js';
-export { framed, type FramedHandler, type FramedHooks } from './framed.js';
+export { type FramedHandler, type FramedHooks, framed } from './framed.js';
 export type { FramedConnection } from './framed-connection.js';
 export type { FrameStats } from './framed-layer.js';
 export { Found, FrameBounds, type Framing, Seal, type Terminator } from './framing.js';

@@ -11,9 +11,9 @@
 
 import { bytesCodec, type Codec } from './codec.js';
 import {
+  Found,
   FRAME_BYTES_MAX,
   type FrameBounds,
-  Found,
   type Framing,
   type Seal,
   wholeNumber,

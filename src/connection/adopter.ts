@@ -9,7 +9,7 @@ import type { AdoptOptions, Connection } from '../api.js';
 import { EMFILE, EPIPE } from '../base/errno.js';
 import type { Kernel } from '../base/kernel.js';
 import * as linux from '../base/linux.js';
-import { SystemError } from '../errors.js';
+import { MillraceError, SystemError } from '../errors.js';
 import type { SocketConnection } from './connection.js';
 import { END_WANTED, SEND_ENDED } from './connection-table.js';
 import { compiledFor } from './descriptor-options.js';
@@ -39,6 +39,9 @@ export async function adopt(
   source: number | Socket,
   options: AdoptOptions,
 ): Promise<Connection> {
+  if (reactor.draining.isOn) {
+    throw new MillraceError('ERR_CLOSED', 'Cannot adopt: the reactor is closed');
+  }
   const profile = profileOf(options);
   const { head = NO_BYTES, signal } = options;
   const timeoutMs = count(options, 'flushTimeoutMs', 10_000);

@@ -9,7 +9,7 @@ import type { Connection, ConnectionOptions, DialOptions, Handler } from '../api
 import { type Address, decodeSockaddr, encodeSockaddr, parseAddress } from '../base/address.js';
 import { ECONNREFUSED, EMFILE, ETIMEDOUT } from '../base/errno.js';
 import { AF_UNIX, IPPROTO_TCP, SOCK_STREAM, TCP_FASTOPEN_CONNECT } from '../base/linux.js';
-import { SystemError } from '../errors.js';
+import { MillraceError, SystemError } from '../errors.js';
 import { compiledFor } from './descriptor-options.js';
 import { areDialsHeard, watchDial } from './diagnostics.js';
 import type { Race } from './draining.js';
@@ -26,6 +26,9 @@ export async function dial(
   url: string,
   options: DialOptions,
 ): Promise<Connection> {
+  if (!reactor.draining.mayDial) {
+    throw new MillraceError('ERR_CLOSED', 'Cannot dial: the reactor is closed');
+  }
   const address = parseAddress(url);
   if (address.kind === 'fd' || address.kind === 'systemd') {
     throw new TypeError(

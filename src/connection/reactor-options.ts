@@ -11,6 +11,11 @@ import type { ReactorStats } from './stats.js';
 export interface Peers {
   readonly count: number;
   write(id: number, bytes: Uint8Array): 'queued' | 'full' | 'closed';
+  send(
+    id: number,
+    data: Uint8Array | string,
+    to?: string,
+  ): 'queued' | 'full' | 'too-long' | 'closed';
   post(index: number, bytes: Uint8Array): boolean;
 }
 

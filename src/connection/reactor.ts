@@ -7,13 +7,15 @@
 import type { Socket } from 'node:net';
 
 import type { AdoptOptions, Connection, DialOptions, Reactor as ReactorFace } from '../api.js';
-import { MillraceError } from '../errors.js';
+import type { DatagramSession, SendResult } from '../datagrams.js';
 import { adopt } from './adopter.js';
 import { CompletionRouter } from './completion-router.js';
 import type { SocketConnection } from './connection.js';
 import { CONNECTING, DESTROYED } from './connection-table.js';
 import { createConnection } from './create-connection.js';
 import { createState, destroyState } from './create-state.js';
+import { sendById } from './datagram/send-by-id.js';
+import { ownerOfId } from './datagram/session-id.js';
 import { applyProfile } from './descriptor-options.js';
 import { dial, NO_SLOT } from './dialer.js';
 import { announce, announceServerClose } from './dispatch.js';
@@ -142,11 +144,11 @@ export class Reactor implements ReactorFace {
   }
 
   dial(url: string, options: DialOptions = {}): Promise<Connection> {
-    return this.draining.mayDial ? dial(this, url, options) : Promise.reject(closedError('dial'));
+    return dial(this, url, options);
   }
 
   adopt(source: number | Socket, options: AdoptOptions = {}): Promise<Connection> {
-    return this.draining.isOn ? Promise.reject(closedError('adopt')) : adopt(this, source, options);
+    return adopt(this, source, options);
   }
 
   write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed' {
@@ -154,6 +156,16 @@ export class Reactor implements ReactorFace {
       return this.find(id)?.write(bytes) ?? 'closed';
     }
     return this.#options.peers.write(id, bytes);
+  }
+
+  send(id: number, data: Uint8Array | string, to?: string): SendResult {
+    return ownerOfId(id) === this.index
+      ? sendById(this.state, id, data, to)
+      : this.#options.peers.send(id, data, to);
+  }
+
+  findSession(id: number): DatagramSession | undefined {
+    return this.state.datagrams?.findSession(id);
   }
 
   post(index: number, bytes: Uint8Array): boolean {
@@ -319,15 +331,14 @@ export class Reactor implements ReactorFace {
   /** Aborts what is left, and pending dials. */
   abortAll(): void {
     this.draining.finish();
+    this.state.datagrams?.abortAll();
     for (const connection of this.#live()) {
       abort(this.state, connection, 'shutdown');
     }
   }
 
   *#live(): IterableIterator<SocketConnection> {
-    const { connections } = this.state;
-    for (let slot = 0; slot < connections.length; slot += 1) {
-      const connection = connections[slot];
+    for (const connection of this.state.connections) {
       if (connection !== undefined) {
         yield connection;
       }
@@ -355,9 +366,7 @@ export class Reactor implements ReactorFace {
       return 0;
     }
     this.#isClosed = true;
-    for (const listener of this.#router.listeners.values()) {
-      listener.stop();
-    }
+    this.stopListening();
     this.#ticker.stop();
     this.#loop.close();
     this.#driver.destroy();
@@ -376,8 +385,4 @@ export class Reactor implements ReactorFace {
     }
     return isBusy && !this.#isClosed;
   }
-}
-
-function closedError(call: string): MillraceError {
-  return new MillraceError('ERR_CLOSED', `Cannot ${call}: the reactor is closed`);
 }

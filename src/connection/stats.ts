@@ -103,6 +103,8 @@ export const Counter = {
   datagramsOverflowed: 46,
   /** Errors of datagrams that were sent, those that the network told included. */
   datagramErrors: 47,
+  /** From other threads, for sessions and sockets that were gone. */
+  staleSends: 48,
 } as const;
 
 export type CounterName = keyof typeof Counter;

@@ -10,6 +10,7 @@ import { Mailbox } from '../connection/mailbox.js';
 import { Profile } from '../connection/profile.js';
 import type { Reactor } from '../connection/reactor.js';
 import { ReactorStats, type ServerStats, serverStats } from '../connection/stats.js';
+import type { SendResult } from '../datagrams.js';
 import { MillraceError } from '../errors.js';
 import { closeDeadline, hurryOnAbort } from './close-signal.js';
 import { createReactor } from './create-reactor.js';
@@ -113,6 +114,10 @@ export class LocalServer implements Server {
 
   write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed' {
     return this.#closing === undefined ? this.#reactor.write(id, bytes) : 'closed';
+  }
+
+  send(id: number, data: Uint8Array | string, to?: string): SendResult {
+    return this.#closing === undefined ? this.#reactor.send(id, data, to) : 'closed';
   }
 
   post(index: number, bytes: Uint8Array): boolean {

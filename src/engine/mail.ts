@@ -4,19 +4,27 @@
  * frees the block. The number of bytes under way is bounded beside the number of letters.
  */
 
+import { parseDatagramAddress } from '../base/datagram-address.js';
 import type { Kernel } from '../base/kernel.js';
 import { checkId, generationOfId, reactorOfId, slotOfId } from '../connection/connection-table.js';
+import { SEND_BATCH_BYTES } from '../connection/datagram/send-batch.js';
+import { refuseAddress } from '../connection/datagram/send-by-id.js';
+import { isSessionId, ownerOfId, serialOfSessionId } from '../connection/datagram/session-id.js';
 import type { Mailbox } from '../connection/mailbox.js';
 
 /** Kinds of letters. */
 export const ACCEPTED = 1;
 export const WRITE = 2;
 export const MESSAGE = 3;
+/** Datagrams: by a session, and through a socket. */
+export const SEND_SESSION = 4;
+export const SEND_SOCKET = 5;
 
 /** One piece at most, and all pieces under way to one reactor. */
 export const LETTER_BYTES_MAX = 16 * 1024 * 1024;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const WORD = 0x1_0000_0000;
+const NOTHING = new Uint8Array(0);
 
 /** The address of a letter's block: two 32-bit words. */
 export function addressFrom(low: number, high: number): number {
@@ -56,8 +64,28 @@ export class Postbox {
     return this.#send(MESSAGE, from, 0, bytes);
   }
 
-  #send(kind: number, a: number, b: number, bytes: Uint8Array): boolean {
-    const { byteLength } = bytes;
+  /** `to`: a URL, which travels behind the bytes; the letter has its length. */
+  sendDatagram(
+    id: number,
+    bytes: Uint8Array,
+    to: string | undefined,
+  ): 'queued' | 'full' | 'too-long' {
+    if (bytes.byteLength > SEND_BATCH_BYTES) {
+      return 'too-long';
+    }
+    const tail = to === undefined ? NOTHING : Buffer.from(to);
+    const serial = serialOfSessionId(id);
+    const isSent = isSessionId(id)
+      ? this.#send(SEND_SESSION, (serial % WORD) | 0, (serial / WORD) | 0, bytes)
+      : this.#send(SEND_SOCKET, slotOfId(id), generationOfId(id), bytes, tail);
+    return isSent ? 'queued' : 'full';
+  }
+
+  #send(kind: number, a: number, b: number, bytes: Uint8Array, tail = NOTHING): boolean {
+    if (!(bytes instanceof Uint8Array)) {
+      throw new TypeError(`Cannot send: expected a Uint8Array, got ${String(bytes)}`);
+    }
+    const byteLength = bytes.byteLength + tail.byteLength;
     if (byteLength > LETTER_BYTES_MAX) {
       throw new RangeError(
         `Cannot send ${byteLength} bytes to another reactor: expected at most ${LETTER_BYTES_MAX}`,
@@ -72,11 +100,23 @@ export class Postbox {
         return false;
       }
       this.#kernel.copyIn(address, bytes);
+      if (tail.byteLength > 0) {
+        this.#kernel.copyIn(address + bytes.byteLength, tail);
+      }
     }
     Atomics.add(this.#pending, 0, byteLength);
     const low = (address % WORD) | 0;
     const high = (address / WORD) | 0;
-    const isPushed = this.#mailbox.push(kind, a, b, low, high, byteLength, 0, this.#reserve);
+    const isPushed = this.#mailbox.push(
+      kind,
+      a,
+      b,
+      low,
+      high,
+      byteLength,
+      tail.byteLength,
+      this.#reserve,
+    );
     if (!isPushed) {
       Atomics.sub(this.#pending, 0, byteLength);
       if (address !== 0) {
@@ -120,6 +160,22 @@ export class PostOffice {
   write(id: number, bytes: Uint8Array): 'queued' | 'full' | 'closed' {
     checkId(id);
     return this.#boxes[reactorOfId(id)]?.sendWrite(id, bytes) ?? 'closed';
+  }
+
+  send(
+    id: number,
+    data: Uint8Array | string,
+    to?: string,
+  ): 'queued' | 'full' | 'too-long' | 'closed' {
+    checkId(id);
+    if (isSessionId(id)) {
+      refuseAddress(to);
+    } else if (to !== undefined) {
+      // What is none is an error of the caller's, which nobody there could tell it.
+      parseDatagramAddress(to);
+    }
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    return this.#boxes[ownerOfId(id)]?.sendDatagram(id, bytes, to) ?? 'closed';
   }
 
   post(index: number, bytes: Uint8Array): boolean {

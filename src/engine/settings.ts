@@ -8,8 +8,8 @@ import type { Balance, ConnectionOptions, Handler, ListenerOptions, ServeOptions
 import { type ListenAddress, parseListenAddress } from '../base/datagram-address.js';
 import { SLOTS_MAX } from '../connection/connection-table.js';
 import { DatagramProfile } from '../connection/datagram/profile.js';
-import type { DriverChoice, DriverName } from '../connection/drivers/choose.js';
 import { events } from '../connection/diagnostics.js';
+import type { DriverChoice, DriverName } from '../connection/drivers/choose.js';
 import { count, countWithin } from '../connection/profile.js';
 import type { DatagramOptions } from '../datagrams.js';
 

@@ -26,7 +26,7 @@ export function sharedReactor(): Reactor {
       handler: {},
       settings: settings.reactor,
       stats: ReactorStats.create(),
-      peers: { count: 1, write: () => 'closed', post: () => false },
+      peers: { count: 1, write: () => 'closed', send: () => 'closed', post: () => false },
       inbox: () => false,
       wakeDescriptor: kernel.eventfd(),
       onTurn: () => {},

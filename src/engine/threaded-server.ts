@@ -19,6 +19,7 @@ import { events } from '../connection/diagnostics.js';
 import { listenOn } from '../connection/listen-socket.js';
 import { Mailbox } from '../connection/mailbox.js';
 import { combine, ReactorStats, type ServerStats, serverStats } from '../connection/stats.js';
+import type { SendResult } from '../datagrams.js';
 import { MillraceError } from '../errors.js';
 import { Acceptor } from './acceptor.js';
 import { closeDeadline, hurryOnAbort } from './close-signal.js';
@@ -290,6 +291,10 @@ export class ThreadedServer implements Server {
 
   write(id: number, bytes: Uint8Array): 'sent' | 'queued' | 'full' | 'closed' {
     return this.#closing === undefined ? this.#office.write(id, bytes) : 'closed';
+  }
+
+  send(id: number, data: Uint8Array | string, to?: string): SendResult {
+    return this.#closing === undefined ? this.#office.send(id, data, to) : 'closed';
   }
 
   post(index: number, bytes: Uint8Array): boolean {

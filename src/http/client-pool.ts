@@ -9,12 +9,12 @@
 
 import type { Connection, DialOptions, Handler, Reactor } from '../api.js';
 import { ClientConnection } from './client-connection.js';
-import { CLIENT_HANDLER } from './client-handler.js';
 import { clientClosed, closedTwice, HttpClientError, timedOut } from './client-error.js';
 import type { ClientExchange } from './client-exchange.js';
+import { CLIENT_HANDLER } from './client-handler.js';
 import type { ClientLimits } from './client-limits.js';
-import type { ClientPool } from './client-owner.js';
 import { ClientOrigin, longestResting, oldestWaiting } from './client-origin.js';
+import type { ClientPool } from './client-owner.js';
 import { emptyClientStats } from './client-stats.js';
 
 /** Connects for an origin. */

@@ -16,9 +16,9 @@ import { BODY_DISCARDED, BODY_FLOWING, BODY_PAUSED, BODY_WAITING } from './body-
 import { CLOSE, FINISH, STAY_OPEN } from './closing.js';
 import { Exchange } from './exchange.js';
 import type { HttpConnection } from './http-connection.js';
+import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from './message-reader.js';
 import { REJECT_STATUS, type RejectCode } from './rejects.js';
 import type { BodyOwner } from './request-body.js';
-import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from './message-reader.js';
 import { reasonOf, statusLine } from './status.js';
 import { trailersOf } from './trailers.js';
 

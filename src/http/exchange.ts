@@ -10,9 +10,9 @@ import { CLOSE, ClosingOutput, FINISH } from './closing.js';
 import type { HttpConnection } from './http-connection.js';
 import { HttpRequest } from './request.js';
 import { BODY_LENGTH_CODE, type BodyOwner, GONE_CODE, gone } from './request-body.js';
-import type { PreparedFields } from './response-fields.js';
 import { RequestReader } from './request-reader.js';
 import { HttpResponse } from './response.js';
+import type { PreparedFields } from './response-fields.js';
 import type { Service } from './service.js';
 import { checkSuccessor } from './switching.js';
 

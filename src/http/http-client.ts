@@ -7,6 +7,7 @@ import { type HttpClientLimits, readClientLimits } from './client-limits.js';
 import type { ClientOrigin } from './client-origin.js';
 import { type OriginDial, Pool } from './client-pool.js';
 import { type Connect, dialThrough, readProxy, type TlsDialer } from './client-proxy.js';
+import { type RedirectedRequest, redirected, tooManyRedirects } from './client-redirects.js';
 import {
   type HttpClientConnectOptions,
   type HttpClientRequestOptions,
@@ -15,7 +16,6 @@ import {
   prepareConnect,
   prepareRequest,
 } from './client-request.js';
-import { type RedirectedRequest, redirected, tooManyRedirects } from './client-redirects.js';
 import type { HttpClientResponse } from './client-response.js';
 import type { HttpClientStats } from './client-stats.js';
 import { readCodings } from './content-coding.js';

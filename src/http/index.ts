@@ -43,13 +43,13 @@ export type { RejectCode } from './rejects.js';
 export type { HttpRequest } from './request.js';
 export type { BodySink } from './request-body.js';
 export type { HttpResponse } from './response.js';
-export type { ResponseRejectCode } from './response-rejects.js';
 export {
   type FieldsInput,
   type FieldValueInput,
   type PreparedFields,
   prepareFields,
 } from './response-fields.js';
+export type { ResponseRejectCode } from './response-rejects.js';
 export { type PathParams, type RouteHandler, Router } from './router.js';
 export type { HttpStats, OnError, OnRequest, OnUpgrade } from './service.js';
 export { type StaticHandler, type StaticOptions, staticFiles } from './static-files.js';

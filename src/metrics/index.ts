@@ -6,9 +6,15 @@ export {
   type InstrumentObserver,
   type ObservableInstrument,
   type ObserveOptions,
-  observeServer,
   type OpenTelemetryMeter,
+  observeServer,
 } from './open-telemetry.js';
+export {
+  type HistogramData,
+  type HistogramPoint,
+  histogramProducer,
+  type OpenTelemetryProducer,
+} from './open-telemetry-histograms.js';
 export {
   CONTENT_TYPES,
   type MetricsFormat,

@@ -42,12 +42,15 @@ export interface ObserveOptions {
   prefix?: string;
   /** Attributes of everything that is observed. */
   attributes?: Readonly<Record<string, string>>;
+  /** False: without the histograms, for who has them from `histogramProducer`. true. */
+  histograms?: boolean;
 }
 
 /**
  * Creates the instruments, such as `millrace.received.bytes`, with the reactor as an attribute; they are read when the
- * meter's reader collects. Of a histogram, which cannot be observed, there are `.sum` and `.count`. Returns a function
- * that ends it.
+ * meter's reader collects. A histogram, which the API cannot observe, is three of them: `.bucket`, how many values were
+ * at most the attribute `le`, `.sum` and `.count`; `histogramProducer` gives the SDK real ones. Returns a function that
+ * ends it.
  */
 export function observeServer(
   server: Pick<Server, 'stats'>,
@@ -57,18 +60,24 @@ export function observeServer(
   if (typeof meter?.addBatchObservableCallback !== 'function') {
     throw new TypeError('Expected a meter of @opentelemetry/api 1.3 or later');
   }
-  const { prefix = 'millrace', attributes = {} } = options;
+  const { prefix = 'millrace', attributes = {}, histograms = true } = options;
   const instruments = new Map<string, ObservableInstrument>();
-  for (const metric of serverMetrics(server.stats)) {
+  const wanted = () =>
+    serverMetrics(server.stats).filter(({ kind }) => histograms || kind !== 'histogram');
+  for (const metric of wanted()) {
     create(instruments, meter, prefix, metric);
   }
   const callback = (observer: InstrumentObserver): void => {
     const observe = (name: string, value: number, labels: Readonly<Record<string, string>>) => {
       observer.observe(instruments.get(name) as never, value, { ...attributes, ...labels });
     };
-    for (const metric of serverMetrics(server.stats)) {
+    for (const metric of wanted()) {
       if (metric.kind === 'histogram') {
-        for (const { labels, sum, count } of metric.samples) {
+        for (const { labels, buckets, sum, count } of metric.samples) {
+          for (const [upTo, total] of buckets) {
+            observe(`${metric.name}_bucket`, total, { ...labels, le: String(upTo) });
+          }
+          observe(`${metric.name}_bucket`, count, { ...labels, le: '+Inf' });
           observe(`${metric.name}_sum`, sum, labels);
           observe(`${metric.name}_count`, count, labels);
         }
@@ -90,11 +99,14 @@ function create(
   prefix: string,
   { name, help, kind }: Metric,
 ): void {
-  const nameOf = (own: string) => `${prefix}.${own.replaceAll('_', '.')}`;
-  const unit = name.endsWith('bytes') ? 'By' : name.endsWith('seconds') ? 's' : '1';
+  const nameOf = (own: string) => openTelemetryName(prefix, own);
+  const unit = unitOf(name);
   if (kind === 'histogram') {
+    const bucket = { description: `${help} How many were at most the attribute le.`, unit: '1' };
     const sum = { description: `${help} Their sum.`, unit };
     const count = { description: `${help} Their number.`, unit: '1' };
+    const buckets = `${name}_bucket`;
+    instruments.set(buckets, meter.createObservableCounter(nameOf(buckets), bucket));
     instruments.set(`${name}_sum`, meter.createObservableCounter(nameOf(`${name}_sum`), sum));
     instruments.set(`${name}_count`, meter.createObservableCounter(nameOf(`${name}_count`), count));
     return;
@@ -105,4 +117,14 @@ function create(
       ? meter.createObservableUpDownCounter(nameOf(name), described)
       : meter.createObservableCounter(nameOf(name), described);
   instruments.set(name, instrument);
+}
+
+/** `received_bytes` is `millrace.received.bytes` there. */
+export function openTelemetryName(prefix: string, name: string): string {
+  return `${prefix}.${name.replaceAll('_', '.')}`;
+}
+
+/** A metric's unit by its name, in the code that OpenTelemetry has for it (UCUM). */
+export function unitOf(name: string): string {
+  return name.endsWith('bytes') ? 'By' : name.endsWith('seconds') ? 's' : '1';
 }

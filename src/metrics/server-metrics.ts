@@ -4,7 +4,7 @@
  */
 
 import type { HistogramSnapshot, StatsSnapshot } from '../connection/stats.js';
-import { type CounterName, Counter, type ServerStats } from '../connection/stats.js';
+import { Counter, type CounterName, type ServerStats } from '../connection/stats.js';
 import type { HistogramMetric, HistogramSample, Metric, NumberMetric, Sample } from './metric.js';
 
 interface Family {
@@ -46,6 +46,10 @@ const FAMILIES: Readonly<Partial<Record<CounterName, Family>>> = {
   },
   mailboxDepthMax: { name: 'mailbox_depth_max', kind: 'gauge', help: 'The most that ever waited.' },
   staleEvents: { name: 'stale_events', help: 'Events of a former use of a descriptor, dropped.' },
+  staleSends: {
+    name: 'stale_sends',
+    help: 'Datagrams from other threads for sessions that were gone.',
+  },
   acceptErrors: { name: 'accept_errors', help: 'Accepts that failed.' },
   refusedDescriptorLimit: { ...REFUSED, label: ['reason', 'descriptor_limit'] },
   refusedConnectionsMax: { ...REFUSED, label: ['reason', 'connections_max'] },

@@ -1,5 +1,8 @@
 /** `net.connect` on our reactors: a stream at once, which connects by itself. */
 
+import type { SessionOptions } from 'node:http2';
+import type { Duplex } from 'node:stream';
+
 import type { Connection, DialOptions } from '../api.js';
 import { dial } from '../engine/dial.js';
 import { ConnectionDuplex, type DuplexOptions } from './connection-duplex.js';
@@ -34,8 +37,20 @@ export interface ConnectOptions
  *
  * @throws TypeError for a target that is none.
  */
-export function connect(target: ConnectTarget, options: ConnectOptions = {}): ConnectionDuplex {
-  return new DialedDuplex(urlOf(target), typeof options === 'object' ? options : {});
+export function connect(target: ConnectTarget, options?: ConnectOptions): ConnectionDuplex;
+/** As Node's clients call their `createConnection`: a callback of http, or the options of an http2 session. */
+export function connect(
+  target: ConnectTarget,
+  ofNode: ((error: Error | null, stream: Duplex) => void) | SessionOptions,
+): ConnectionDuplex;
+export function connect(
+  target: ConnectTarget,
+  options: ConnectOptions | ((error: Error | null, stream: Duplex) => void) | SessionOptions = {},
+): ConnectionDuplex {
+  return new DialedDuplex(
+    urlOf(target),
+    typeof options === 'object' ? (options as ConnectOptions) : {},
+  );
 }
 
 function urlOf(target: ConnectTarget): string {

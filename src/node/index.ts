@@ -1,6 +1,6 @@
 /** `millrace/node`: connections as Node's own programs know them. Everything public is named here. */
 
-export { connect, type ConnectOptions, type ConnectTarget, type StreamDialer } from './connect.js';
+export { type ConnectOptions, type ConnectTarget, connect, type StreamDialer } from './connect.js';
 export { ConnectionDuplex, type DuplexOptions, toDuplex } from './connection-duplex.js';
 export { type FromDuplexOptions, fromDuplex } from './from-duplex.js';
 export { fromSocket } from './from-socket.js';

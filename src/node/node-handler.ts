@@ -2,16 +2,17 @@
 
 import type { EventEmitter } from 'node:events';
 
-import type { Handler } from '../api.js';
+import type { Connection, Handler } from '../api.js';
 import { type DuplexOptions, toDuplex } from './connection-duplex.js';
+import { HttpDrain, isPlainHttp } from './http-drain.js';
 
 /**
  * A handler that gives its connections to a server of Node that does not listen itself: `http`, `https`, `http2`,
  * `tls` or plain `net`, and what stands on one, such as Express or `ws`. With `millrace/tls` around it, an `http`
  * server serves HTTPS.
  *
- * `serve` it as any handler. To close gracefully, close Node's server first (`http.Server.close` ends idle connections
- * and tells clients of the others), then ours.
+ * `serve` it as any handler, and close the server that `serve` gives: connections of an `http` server end when the
+ * responses that are under way are done, those of others in good order at once. Node's own has nothing to close.
  *
  * @throws TypeError for what emits no events.
  */
@@ -22,6 +23,7 @@ export function nodeHandler(server: EventEmitter, options: DuplexOptions = {}): 
     );
   }
   const duplexOptions = { allowHalfOpen: allowHalfOpenOf(server), ...options };
+  const drain = isPlainHttp(server) ? new HttpDrain(server) : undefined;
   return {
     onBoot(): void {
       startConnectionChecks(server);
@@ -29,8 +31,12 @@ export function nodeHandler(server: EventEmitter, options: DuplexOptions = {}): 
     onOpen(connection): void {
       const duplex = toDuplex(connection, duplexOptions);
       duplex.server = server;
+      drain?.add(connection, duplex);
       server.emit('connection', duplex);
     },
+    ...(drain === undefined
+      ? {}
+      : { onServerClose: (connection: Connection): void => drain.end(connection) }),
   };
 }
 

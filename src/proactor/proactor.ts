@@ -6,8 +6,8 @@
 import type { CloseReason, Connection, Handler } from '../api.js';
 import type { Alarm, Kernel } from '../base/kernel.js';
 import { endView, HandOver, receiveInto, wasEndReported } from '../connection/hand-over.js';
-import type { OperationError, Submission, Watchable, WatcherStats } from './api.js';
 import { Adoption, isSocket } from './adoption.js';
+import type { OperationError, Submission, Watchable, WatcherStats } from './api.js';
 import { Channel } from './channel.js';
 import { CONNECTION_CLOSED, FREED, WATCHER_CLOSED } from './conditions.js';
 import { armDeadline } from './deadlines.js';

@@ -8,8 +8,8 @@ import type { DeflateSettings } from './deflate-options.js';
 import type { Decompressor } from './frame-sink.js';
 import { Inflater } from './inflate.js';
 import { type InflateQueue, Inflation } from './inflate-queue.js';
-import type { Receiver } from './receiver.js';
 import type { Agreement } from './permessage-deflate.js';
+import type { Receiver } from './receiver.js';
 
 /** A context that forgets can inflate what was made with any window. */
 const INFLATE_BITS = 15;

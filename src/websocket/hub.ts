@@ -9,13 +9,13 @@
 
 import type { Reactor } from '../api.js';
 import type { WebSocket } from './api.js';
-import { integer } from './settings.js';
 import {
   decodePublication,
   encodePublication,
   type Publication,
   TOPIC_BYTES_MAX,
 } from './publication.js';
+import { integer } from './settings.js';
 import { newTopicCounts, Topic, type TopicCounts } from './topic.js';
 import { WebSocketConnection } from './web-socket.js';
 

@@ -17,6 +17,7 @@ export {
 } from './client.js';
 export { CloseCode } from './close-code.js';
 export type { DeflateOptions } from './deflate-options.js';
+export { type UpgradeableRequest, type UpgradeHook, upgradeHook } from './http-upgrade.js';
 export {
   type HubOptions,
   type HubStats,
@@ -25,7 +26,6 @@ export {
   type TopicOptions,
   WebSocketHub,
 } from './hub.js';
-export { type UpgradeableRequest, type UpgradeHook, upgradeHook } from './http-upgrade.js';
 export { encodePublication } from './publication.js';
 export type { UpgradeRequest } from './request.js';
 export {

@@ -3,8 +3,8 @@
 import type { Connection, WriteResult } from '../api.js';
 import type { SendOptions } from './api.js';
 import type { Compression } from './compression.js';
-import { BINARY, FIN, RSV1, TEXT } from './frame.js';
 import type { Side } from './endpoint.js';
+import { BINARY, FIN, RSV1, TEXT } from './frame.js';
 import { checkMessage, PAYLOAD_MAX, sendFrame, sendText, UTF8_BYTES_A_UNIT } from './send-frame.js';
 
 export interface Sender {

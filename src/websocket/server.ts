@@ -16,8 +16,8 @@ import {
   type UpgradeDecision,
 } from './server-handshake.js';
 import { STAGE_HOOKS } from './stage.js';
-import { Upgrades, type UpgradeSource } from './upgrades.js';
 import { isToken, type Refusal } from './upgrade.js';
+import { type UpgradeSource, Upgrades } from './upgrades.js';
 import { WebSocketConnection } from './web-socket.js';
 
 /** Hooks of the reactor's, beside those of the WebSockets. */

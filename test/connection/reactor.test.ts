@@ -150,6 +150,7 @@ describe('mail', () => {
         calls.push(['write', id]);
         return 'queued' as const;
       },
+      send: () => 'queued' as const,
       post(index: number) {
         calls.push(['post', index]);
         return index !== 1;

@@ -140,7 +140,7 @@ for (const shape of DATAGRAM_SHAPES) {
       staged(async (stage) => {
         const url = listen();
         const server = await stage.serve(shape, { listen: url });
-        const { socket } = await client(url);
+        const socket = await datagram({ connect: url, sessions: true });
         socket.pause();
         for (let i = 1; i <= 5; i += 1) {
           socket.send(`${i}`);
@@ -148,7 +148,7 @@ for (const shape of DATAGRAM_SHAPES) {
           // An echo that nobody reads makes the end a reset.
           await counted(server, 'datagramsSent', Math.min(i, 3));
         }
-        socket.close();
+        socket.session!.abort();
         await awaitCondition(async () => (await report(server)).closed.length === 1, 'the end');
         const { closed, errors } = await report(server);
         assert.deepEqual([closed[0]!.received, closed[0]!.code], [5, 'reset']);

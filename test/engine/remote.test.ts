@@ -50,6 +50,28 @@ describe('remote()', () => {
     ]);
   });
 
+  it('has what is written together sent together, in order and without an overflow', async () => {
+    const there = remote(server.remoteHandle());
+    const { id } = connections[0];
+    const before = server.stats.totals.sends;
+    const pieces = Array.from({ length: 900 }, (_, i) => `${i};`);
+    for (const piece of pieces) assert.equal(there.write(id, Buffer.from(piece)), 'queued');
+    const text = pieces.join('');
+    assert.equal((await peer.read(text.length)).toString(), text);
+    const sends = server.stats.totals.sends - before;
+    assert.ok(sends <= 10, `${sends} sends`);
+    // More at once than its queue may hold, for a peer that reads.
+    const piece = Buffer.alloc(16_384, 'x');
+    const reading = peer.read(200 * piece.byteLength);
+    for (let i = 0; i < 200; i += 1) {
+      while (there.write(id, piece) === 'full') await new Promise(setImmediate);
+      // The peer is in this thread, too.
+      if (i % 8 === 7) await new Promise(setImmediate);
+    }
+    assert.equal((await reading).byteLength, 200 * piece.byteLength);
+    assert.equal(connections[0].state, 'open');
+  });
+
   it('refuses what cannot be', () => {
     const there = remote(server.remoteHandle());
     assert.throws(() => there.write(-1, Buffer.from('x')), TypeError);

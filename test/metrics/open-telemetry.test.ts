@@ -38,6 +38,12 @@ it('a reader collects what the counters say, with the reactor as an attribute', 
   assert.equal(value('millrace.connections'), 1);
   assert.equal(value('millrace.received.bytes'), 5);
   assert.equal(value('millrace.turn.seconds.count'), server.stats.totals.turnMicroseconds.count);
+  const buckets = data.get('millrace.turn.seconds.bucket')!.dataPoints;
+  const counts = buckets.map(({ attributes, value }) => [attributes.le, value] as const);
+  const turns = Number(value('millrace.turn.seconds.count'));
+  assert.deepEqual(counts.at(-1), ['+Inf', turns]);
+  assert.ok(counts.every(([, n], i) => i === 0 || Number(n) >= Number(counts[i - 1]![1])));
+  assert.ok(turns > 0 && counts.some(([le, n]) => le !== '+Inf' && n === turns));
   assert.deepEqual(data.get('millrace.connections')!.dataPoints[0]!.attributes, {
     service: 'test',
     reactor: '0',

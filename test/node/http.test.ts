@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import type net from 'node:net';
+import type { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 
 import { Client } from 'undici';
@@ -202,26 +203,66 @@ describe('a client of Node on millrace', () => {
   });
 });
 
+it('closing the server lets responses under way finish, and nothing else', async (t) => {
+  const answers: (() => void)[] = [];
+  const body = 'x'.repeat(2_000_000);
+  const httpServer = http.createServer((_, response) => {
+    response.write('begun, ');
+    answers.push(() => response.end(body));
+  });
+  httpServer.on('upgrade', (_, socket: Duplex) => void socket.write('HTTP/1.1 101 S\r\n\r\n'));
+  const { server, url } = await startServer(t, nodeHandler(httpServer));
+  const request = 'GET / HTTP/1.1\r\nHost: h\r\n';
+  const [busy, idle, fresh, upgraded] = await Promise.all(
+    [1, 2, 3, 4].map(() => RawPeer.connect(url)),
+  );
+  await busy!.sendAll(`${request}\r\n`);
+  await upgraded!.sendAll(`${request}Connection: upgrade\r\nUpgrade: x\r\n\r\n`);
+  await upgraded!.read(18);
+  await idle!.sendAll(`${request}\r\n`);
+  await awaitCondition(() => answers.length === 2, 'the requests');
+  answers[1]!();
+  const text = async (peer: RawPeer) => String((await settled(peer.readToEnd(), 'an end')).bytes);
+  const idleText = text(idle!);
+  await awaitCondition(() => server.stats.totals.bytesSent > body.length, 'its response');
+  const closed = server.close({ deadlineMs: 60_000 });
+  assert.ok((await idleText).includes(body));
+  for (const peer of [fresh!, upgraded!]) assert.equal(await text(peer), '');
+  for (const peer of [idle!, fresh!, upgraded!]) peer.close();
+  await awaitCondition(() => server.stats.totals.connections === 1, 'the one that is busy');
+  answers[0]!();
+  const busyText = await text(busy!);
+  assert.ok(busyText.includes('begun, ') && busyText.includes('0\r\n\r\n'));
+  assert.equal(busyText.split('x').length - 1, body.length);
+  busy!.close();
+  await settled(closed, 'the close');
+});
+
 describe('connections of an http.Server of Node', () => {
   it('become ours after an upgrade, and a CONNECT, with what was read of them', async (t) => {
     const connections: Connection[] = [];
-    const nodeServer = http.createServer();
-    const adopt = async (_: unknown, socket: unknown, head: Buffer) => {
-      (socket as net.Socket).write('HTTP/1.1 200 Over to you\r\n\r\n');
+    const adopt = async (_: unknown, socket: Duplex, head: Buffer) => {
+      socket.write('HTTP/1.1 200 Over to you\r\n\r\n');
       connections.push(
-        await fromSocket(socket as net.Socket, {
+        await fromSocket(socket, {
           head,
           handler: { onData: (connection, bytes) => void connection.write(bytes) },
         }),
       );
     };
-    nodeServer.on('upgrade', adopt).on('connect', adopt);
-    const port = await listening(t, nodeServer);
-    for (const head of [
-      'GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
-      'CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n',
-    ]) {
-      const peer = await RawPeer.connect(`tcp://127.0.0.1:${port}`);
+    const create = () => http.createServer().on('upgrade', adopt).on('connect', adopt);
+    // One that listens itself, and one that has its connections from us.
+    const theirs = `tcp://127.0.0.1:${await listening(t, create())}`;
+    const ours = (await startServer(t, nodeHandler(create()))).url;
+    const upgrade = 'GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n';
+    const tunnel = 'CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n';
+    for (const [url, head] of [
+      [theirs, upgrade],
+      [theirs, tunnel],
+      [ours, upgrade],
+      [ours, tunnel],
+    ] as const) {
+      const peer = await RawPeer.connect(url);
       await peer.sendAll(`${head}early, `);
       assert.match(String(await peer.read(35)), /Over to you\r\n\r\nearly, $/);
       await peer.sendAll('late');

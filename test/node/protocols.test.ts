@@ -11,7 +11,7 @@ import tls from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 
-import { adopt } from '../../src/index.js';
+import { adopt, type Reactor } from '../../src/index.js';
 import { connect, grpcCredentials, nodeHandler, toDuplex } from '../../src/node/index.js';
 import { dialTls, tlsHandler } from '../../src/tls/index.js';
 import { awaitCondition, settled } from '../support/await-condition.js';
@@ -49,7 +49,7 @@ describe('node:http2', () => {
       [ours.url, () => net.connect(ours.port, '127.0.0.1')],
       [theirs, () => asSocket(connect(theirs))],
       [ours.url, () => asSocket(connect(ours.url))],
-      [ours.url, connect as never],
+      [ours.url, connect],
     ] as const) {
       const session = http2.connect(url.replace('tcp:', 'http:'), { createConnection });
       const answers = await Promise.all([
@@ -276,7 +276,86 @@ describe('@grpc/grpc-js', () => {
       await converse(client);
       client.close();
     }
+  });
+
+  it('as a client, does not share the connections of other channels', async (t) => {
+    const server = grpcServer(t);
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      );
+    });
+    let reactor: Reactor | undefined;
+    await startServer(t, {
+      onBoot(own) {
+        reactor = own;
+      },
+    });
+    const plain = grpc.credentials.createInsecure();
+    const ours = grpcCredentials(plain, { reactor: reactor! });
+    for (const [credentials, connections] of [
+      [plain, 0],
+      [ours, 1],
+      [grpc.credentials.createInsecure(), 1],
+      [ours, 1],
+      [grpcCredentials(plain, { reactor: reactor! }), 2],
+    ] as const) {
+      const client = new EchoClient(`127.0.0.1:${port}`, credentials, OPTIONS);
+      t.after(() => client.close());
+      await converse(client);
+      assert.equal(reactor!.connectionCount, connections);
+    }
+  });
+
+  it('as a client, with credentials for the calls', async (t) => {
+    const { credentials, ServerCredentials } = grpc;
+    const server = grpcServer(t);
+    const pair = { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) };
+    const port = await new Promise<number>((resolve, reject) => {
+      const secure = ServerCredentials.createSsl(null, [pair]);
+      server.bindAsync('127.0.0.1:0', secure, (error, bound) =>
+        error ? reject(error) : resolve(bound),
+      );
+    });
+    let asked = 0;
+    const forCalls = credentials.createFromMetadataGenerator((_options, callback) => {
+      asked += 1;
+      callback(null, new grpc.Metadata());
+    });
+    const ssl = () => credentials.createSsl(Buffer.from(ca));
+    for (const composed of [
+      grpcCredentials(ssl()).compose(forCalls),
+      grpcCredentials(ssl().compose(forCalls)),
+      credentials.combineChannelCredentials(grpcCredentials(ssl()), forCalls),
+    ]) {
+      asked = 0;
+      const client = new EchoClient(`localhost:${port}`, composed, OPTIONS);
+      await converse(client);
+      assert.ok(asked >= 4, 'the credentials for calls were left out');
+      client.close();
+    }
+    assert.throws(() => grpcCredentials(credentials.createInsecure()).compose(forCalls));
+  });
+
+  it('what are no credentials, or those of another version, are refused', () => {
     assert.throws(() => grpcCredentials({} as never), TypeError);
+    assert.throws(() => grpcCredentials(undefined as never), TypeError);
+    // As 1.12 has them.
+    class Old {
+      _isSecure = () => false;
+      compose = () => this;
+      _getConnectionOptions = () => ({});
+    }
+    const expected = {
+      code: 'ERR_GRPC_VERSION',
+      message: /@grpc\/grpc-js 1\.13 or later, below 2/,
+    };
+    assert.throws(() => grpcCredentials(new Old() as never), expected);
+    class Later extends Old {
+      _createSecureConnector = () => ({ handshake: () => {} });
+    }
+    const later = grpcCredentials(new Later() as never) as unknown as Later;
+    assert.throws(() => later._createSecureConnector(), expected);
   });
 });
 

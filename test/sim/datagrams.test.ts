@@ -53,7 +53,7 @@ class Side {
       handler: {},
       settings,
       stats: this.stats,
-      peers: { count: 1, write: () => 'closed', post: () => false },
+      peers: { count: 1, write: () => 'closed', send: () => 'closed', post: () => false },
       inbox: () => false,
       wakeDescriptor: this.#wake,
       onTurn: () => {},

@@ -31,7 +31,12 @@ const REACTOR = {
   acceptBudget: 16,
   blockBytesMax: 1 << 24,
   guardMemory: false,
-  peers: { count: 1, write: () => 'closed', post: () => false } satisfies Peers as Peers,
+  peers: {
+    count: 1,
+    write: () => 'closed',
+    send: () => 'closed',
+    post: () => false,
+  } satisfies Peers as Peers,
   inbox: () => false,
   onTurn: () => {},
   onWarning: () => {},

@@ -143,7 +143,7 @@ export class TrialReactors {
       stats: ReactorStats.create(),
       guardMemory: false,
       trimMin: 4,
-      peers: { count: 1, write: () => 'closed', post: () => false },
+      peers: { count: 1, write: () => 'closed', send: () => 'closed', post: () => false },
       inbox,
       onTurn: () => {},
       onWarning: this.#onWarning,

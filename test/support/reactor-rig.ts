@@ -32,7 +32,7 @@ export interface RigOptions extends Partial<Omit<ServeOptions, 'handler' | 'list
   readonly peers?: Peers;
 }
 
-const ALONE: Peers = { count: 1, write: () => 'closed', post: () => false };
+const ALONE: Peers = { count: 1, write: () => 'closed', send: () => 'closed', post: () => false };
 
 /** What both rigs have. */
 class Rig {

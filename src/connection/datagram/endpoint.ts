@@ -15,8 +15,10 @@ import type {
   MulticastGroup,
   SendResult,
 } from '../../datagrams.js';
+import { makeId } from '../connection-table.js';
 import { setUserTimer } from '../user-timers.js';
 import { Backlog } from './backlog.js';
+import { clearTimer, Ending, finish, onQueueEmpty, watchProgress } from './ending.js';
 import type { DatagramHub } from './hub.js';
 import * as multicast from './multicast.js';
 import { PeerAddress } from './peer-address.js';
@@ -40,8 +42,8 @@ export interface EndpointParts {
   readonly hasErrorQueue: boolean;
   /** UDP_SEGMENT is there. */
   readonly canSegment: boolean;
-  /** It was accepted: it is a session by itself. */
-  readonly isAccepted: boolean;
+  /** A seqpacket connection that is a session by itself. */
+  readonly isSession: boolean;
   readonly context?: unknown;
 }
 
@@ -49,6 +51,7 @@ export class DatagramEndpoint implements DatagramSocket {
   context: unknown;
   isOpen = true;
   isPaused = false;
+  readonly id: number;
   readonly hub: DatagramHub;
   readonly slot: number;
   readonly fd: number;
@@ -62,10 +65,11 @@ export class DatagramEndpoint implements DatagramSocket {
   /** Segments that are longer were refused: by the path of some peer. */
   segmentBytesMax = Number.POSITIVE_INFINITY;
   readonly backlog: Backlog;
+  readonly ending = new Ending();
   /** The sender of the datagram that is being delivered. */
   readonly peer: PeerAddress;
   readonly table: SessionTable | undefined;
-  /** The one of a socket that was accepted. */
+  /** The one that the socket itself is. */
   readonly session: PeerSession | undefined;
   /** What broke the connection, which ends once everything is read. */
   failure: Error | undefined = undefined;
@@ -88,6 +92,7 @@ export class DatagramEndpoint implements DatagramSocket {
   #reason: CloseReason = { code: 'closed', unsentBytes: 0 };
 
   constructor(hub: DatagramHub, slot: number, parts: EndpointParts) {
+    this.id = makeId(hub.state.index, hub.state.table.generations[slot], slot);
     this.hub = hub;
     this.slot = slot;
     this.fd = parts.fd;
@@ -100,11 +105,11 @@ export class DatagramEndpoint implements DatagramSocket {
     this.canSegment = parts.canSegment;
     this.context = parts.context;
     const { sendQueueMax, sendQueueBytesMax, hasSessions } = parts.profile;
-    const isPerPeer = parts.family === AF_UNIX && parts.remote === undefined && !parts.isAccepted;
+    const isPerPeer = parts.family === AF_UNIX && parts.remote === undefined && !parts.isSession;
     this.backlog = new Backlog(isPerPeer, sendQueueMax, sendQueueBytesMax);
     this.peer = new PeerAddress(parts.scheme);
-    this.table = hasSessions && !parts.isAccepted ? new SessionTable(this) : undefined;
-    this.session = parts.isAccepted ? new PeerSession(this, undefined) : undefined;
+    this.table = hasSessions && !parts.isSession ? new SessionTable(this) : undefined;
+    this.session = parts.isSession ? new PeerSession(this, undefined) : undefined;
   }
 
   get reactor(): Reactor {
@@ -114,6 +119,11 @@ export class DatagramEndpoint implements DatagramSocket {
   /** What ends when its peer does. */
   get isConnection(): boolean {
     return this.scheme === 'seqpacket';
+  }
+
+  /** Whether what comes is delivered: not while it waits for the end. */
+  get isReceiving(): boolean {
+    return this.isOpen && this.ending.code === undefined;
   }
 
   /** A session ends after so long without a datagram; a connection only where that was asked for. */
@@ -228,7 +238,7 @@ export class DatagramEndpoint implements DatagramSocket {
   }
 
   close(): void {
-    this.end('closed');
+    finish(this, 'closed');
   }
 
   // What the paths and the hub use.
@@ -239,7 +249,8 @@ export class DatagramEndpoint implements DatagramSocket {
       return;
     }
     const waitsForRoom = this.backlog.count > 0 && !this.backlog.isPerPeer;
-    const wanted = (this.isPaused ? 0 : EPOLLIN) | (waitsForRoom ? EPOLLOUT : 0);
+    const wantsMore = !this.isPaused && this.isReceiving && !this.ending.isReceiveEnded;
+    const wanted = (wantsMore ? EPOLLIN : 0) | (waitsForRoom ? EPOLLOUT : 0);
     if (wanted !== this.#wanted) {
       this.#wanted = wanted;
       this.hub.state.driver.want(this.slot, wanted);
@@ -252,14 +263,23 @@ export class DatagramEndpoint implements DatagramSocket {
     this.updateInterest();
     if (this.backlog.count > 0) {
       this.#retry();
-    } else if (this.hasRefused && this.isOpen) {
+      watchProgress(this);
+      return;
+    }
+    onQueueEmpty(this);
+    if (this.hasRefused && this.isOpen) {
       this.hasRefused = false;
-      const { onSocketDrain, handler } = this.profile;
-      if (onSocketDrain !== undefined) {
-        this.hub.notify(() => {
-          this.hub.run(undefined, () => onSocketDrain.call(handler, this));
-        });
-      }
+      this.#reportDrain();
+    }
+  }
+
+  #reportDrain(): void {
+    const { hub, session, profile } = this;
+    const { onSocketDrain, onSessionDrain, handler } = profile;
+    if (session !== undefined && onSessionDrain !== undefined) {
+      hub.notify(() => hub.run(session, () => onSessionDrain.call(handler, session)));
+    } else if (onSocketDrain !== undefined) {
+      hub.notify(() => hub.run(session, () => onSocketDrain.call(handler, this)));
     }
   }
 
@@ -285,6 +305,7 @@ export class DatagramEndpoint implements DatagramSocket {
     // For those who ask afterwards.
     void this.localAddress;
     this.isOpen = false;
+    clearTimer(this);
     this.onEnd();
     const { state } = this.hub;
     const cause = error ?? this.failure;

@@ -7,9 +7,11 @@
  * session that was closed) wait on `notices`: no hook is entered from within another.
  */
 
+import { slotOfId } from '../connection-table.js';
 import type { ReactorState } from '../reactor-state.js';
 import { Counter, Hook } from '../stats.js';
 import { USER_TIMER } from '../user-timers.js';
+import { finish } from './ending.js';
 import { DatagramEndpoint, type EndpointParts } from './endpoint.js';
 import { DatagramProfile } from './profile.js';
 import { ReceiveBatch } from './receive-batch.js';
@@ -17,6 +19,7 @@ import { onReady } from './receive-path.js';
 import { SendBatch } from './send-batch.js';
 import { flushGathered } from './send-path.js';
 import type { PeerSession } from './session.js';
+import { makeSessionId } from './session-id.js';
 
 /** Notices worked off in one turn, and the most that may wait: beyond, errors are only counted. */
 const NOTICES_BUDGET = 1_024;
@@ -34,8 +37,10 @@ export class DatagramHub {
   readonly #freeIndexes: number[] = [];
   /** Counts all sessions that ever were, for their ids. */
   #sessionSerial = 0;
+  /** By id; made when one is looked for, since most are not. */
+  #byId: Map<number, PeerSession> | undefined;
   sessionCount = 0;
-  /** Sockets that were accepted. */
+  /** Sockets that are sessions. */
   connectionCount = 0;
   readonly lowSeed: number;
   readonly highSeed: number;
@@ -151,7 +156,8 @@ export class DatagramHub {
     }
     this.#sessions[index] = session;
     this.#sessionSerial += 1;
-    session.id = this.state.index * 2 ** 43 + this.#sessionSerial;
+    session.id = makeSessionId(this.state.index, this.#sessionSerial);
+    this.#byId?.set(session.id, session);
     this.sessionCount += 1;
     this.state.stats.set(Counter.sessions, this.sessionCount);
     this.state.stats.add(Counter.sessionsOpened, 1);
@@ -159,12 +165,32 @@ export class DatagramHub {
   }
 
   dismiss(session: PeerSession): void {
+    this.#byId?.delete(session.id);
     this.#sessions[session.index] = undefined;
     this.#freeIndexes.push(session.index);
     this.state.wheel.clear(session.timer);
     this.sessionCount -= 1;
     this.state.stats.set(Counter.sessions, this.sessionCount);
     this.state.stats.add(Counter.sessionsClosed, 1);
+  }
+
+  /** The open session of that id. */
+  findSession(id: number): PeerSession | undefined {
+    if (this.#byId === undefined) {
+      this.#byId = new Map();
+      for (const session of this.#sessions) {
+        if (session !== undefined) {
+          this.#byId.set(session.id, session);
+        }
+      }
+    }
+    return this.#byId.get(id);
+  }
+
+  /** The socket of that id. */
+  findSocket(id: number): DatagramEndpoint | undefined {
+    const endpoint = this.endpoints.get(slotOfId(id));
+    return endpoint?.id === id ? endpoint : undefined;
   }
 
   /** Sets the timer for when the session will have been idle for too long, as things stand. */
@@ -187,7 +213,7 @@ export class DatagramHub {
     const { idleTimeoutMs } = session.endpoint;
     if (this.state.now >= session.lastReceived + idleTimeoutMs || !this.armIdle(session)) {
       this.state.stats.add(Counter.timeoutIdle, 1);
-      session.end('timeout', undefined, 'idle');
+      session.conclude('timeout', undefined, 'idle');
     }
   }
 
@@ -227,7 +253,14 @@ export class DatagramHub {
 
   // The end.
 
+  /** Connections send what is queued first. */
   closeAll(): void {
+    for (const endpoint of [...this.endpoints.values()]) {
+      finish(endpoint, 'shutdown');
+    }
+  }
+
+  abortAll(): void {
     for (const endpoint of [...this.endpoints.values()]) {
       endpoint.end('shutdown');
     }
@@ -280,7 +313,7 @@ export class DatagramHub {
     this.state.stats.add(Counter.handlerErrors, 1);
     this.state.warn(thrown);
     const error = thrown instanceof Error ? thrown : new Error(`A hook threw ${String(thrown)}`);
-    session?.end('handler', error);
+    session?.conclude('handler', error);
   }
 
   /** Carries out what a hook returned. */

@@ -78,8 +78,8 @@ export function openSocket(
     const remote =
       place.connect === undefined ? undefined : connect(kernel, fd, place.connect, family);
     const canSegment = family !== AF_UNIX && hasOption(kernel, fd, IPPROTO_UDP, UDP_SEGMENT);
-    const isAccepted = false;
-    return { fd, family, scheme, profile, remote, path, hasErrorQueue, canSegment, isAccepted };
+    const isSession = scheme === 'seqpacket' && remote !== undefined && profile.hasSessions;
+    return { fd, family, scheme, profile, remote, path, hasErrorQueue, canSegment, isSession };
   } catch (error) {
     kernel.close(fd);
     if (isBound && path !== undefined) {
@@ -143,8 +143,12 @@ export function openEndpoint(
     for (const group of parts.profile.groups) {
       endpoint.joinGroup(group);
     }
+    const { session } = endpoint;
+    if (session !== undefined && !hub.enroll(session)) {
+      throw new RangeError('Cannot open a session: all timers are in use');
+    }
   } catch (error) {
-    endpoint.close();
+    endpoint.end('error');
     throw error;
   }
   endpoint.announce();
@@ -176,7 +180,7 @@ export function acceptConnection(hub: DatagramHub, fd: number, profile: Datagram
       path: undefined,
       hasErrorQueue: false,
       canSegment: false,
-      isAccepted: true,
+      isSession: true,
     });
   } catch {
     return false;

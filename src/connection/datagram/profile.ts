@@ -50,6 +50,9 @@ const NAMES: readonly (keyof DatagramOptions)[] = [
   'localAddresses',
   'gro',
   'mode',
+  'allowHalfOpen',
+  'writeTimeoutMs',
+  'lingerTimeoutMs',
 ];
 
 const HOOKS = [
@@ -57,6 +60,8 @@ const HOOKS = [
   'onDatagram',
   'onSessionOpen',
   'onSessionData',
+  'onSessionDrain',
+  'onSessionEnd',
   'onSessionClose',
   'onSocketDrain',
   'onDatagramError',
@@ -71,6 +76,8 @@ export class DatagramProfile {
   readonly onDatagram: Hook<[DatagramSocket, Buffer, DatagramPeer, number]>;
   readonly onSessionOpen: Hook<[DatagramSession]>;
   readonly onSessionData: Hook<[DatagramSession, Buffer, number]>;
+  readonly onSessionDrain: Hook<[DatagramSession]>;
+  readonly onSessionEnd: Hook<[DatagramSession]>;
   readonly onSessionClose: Hook<[DatagramSession, CloseReason]>;
   readonly onSocketDrain: Hook<[DatagramSocket]>;
   readonly onDatagramError: Hook<[DatagramSocket, Error, DatagramPeer | undefined]>;
@@ -88,6 +95,9 @@ export class DatagramProfile {
   readonly groups: readonly (MulticastGroup | string)[];
   readonly gro: boolean;
   readonly localAddresses: boolean;
+  readonly allowHalfOpen: boolean;
+  readonly writeTimeoutMs: number;
+  readonly lingerTimeoutMs: number;
 
   constructor(handler: DatagramHooks, options: DatagramOptions) {
     checkDatagramHooks(handler);
@@ -97,6 +107,8 @@ export class DatagramProfile {
     this.onDatagram = handler.onDatagram;
     this.onSessionOpen = handler.onSessionOpen;
     this.onSessionData = handler.onSessionData;
+    this.onSessionDrain = handler.onSessionDrain;
+    this.onSessionEnd = handler.onSessionEnd;
     this.onSessionClose = handler.onSessionClose;
     this.onSocketDrain = handler.onSocketDrain;
     this.onDatagramError = handler.onDatagramError;
@@ -121,6 +133,9 @@ export class DatagramProfile {
     this.groups = options.groups ?? [];
     this.gro = options.gro ?? false;
     this.localAddresses = options.localAddresses ?? false;
+    this.allowHalfOpen = options.allowHalfOpen ?? false;
+    this.writeTimeoutMs = count(options, 'writeTimeoutMs', 30_000);
+    this.lingerTimeoutMs = count(options, 'lingerTimeoutMs', 5_000);
     if (this.gro && this.receiveBytesMax < GRO_BYTES) {
       throw new RangeError(
         `With gro receiveBytesMax must be ${GRO_BYTES} or more: it holds many datagrams`,
@@ -159,7 +174,7 @@ function checkDatagramOptions(options: DatagramOptions): void {
   if (!Array.isArray(groups)) {
     throw new TypeError(`Expected groups to be a list, got ${String(groups)}`);
   }
-  for (const name of ['gro', 'localAddresses'] as const) {
+  for (const name of ['gro', 'localAddresses', 'allowHalfOpen'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'boolean') {
       throw new TypeError(`Expected ${name} to be true or false, got ${String(options[name])}`);
     }

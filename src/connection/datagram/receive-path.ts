@@ -18,6 +18,7 @@ import {
 import { SystemError } from '../../errors.js';
 import { Counter, Hook } from '../stats.js';
 import { findControl } from './control.js';
+import { onReceiveEnd } from './ending.js';
 import type { DatagramEndpoint } from './endpoint.js';
 import { readErrors, reportError } from './error-path.js';
 import type { ReceiveBatch } from './receive-batch.js';
@@ -36,6 +37,11 @@ export function onReady(endpoint: DatagramEndpoint, events: number): void {
     drainBacklog(endpoint);
   }
   const isHangup = (events & EPOLLHUP) !== 0 || endpoint.failure !== undefined;
+  if (endpoint.isOpen && isHangup && !endpoint.isReceiving) {
+    // What still waits was for a peer that is gone.
+    endpoint.end(endpoint.ending.code ?? 'ended');
+    return;
+  }
   // A hang-up is reported until the socket is closed: what was sent before it is taken even from a paused one.
   if (endpoint.isOpen && (isHangup || ((events & EPOLLIN) !== 0 && !endpoint.isPaused))) {
     receive(endpoint, isHangup);
@@ -46,7 +52,7 @@ function receive(endpoint: DatagramEndpoint, isHangup: boolean): void {
   const { hub, profile } = endpoint;
   const batch = hub.receiveBatch(profile.receiveBytesMax);
   let budget = profile.receiveBudget;
-  while (budget > 0 && endpoint.isOpen && (!endpoint.isPaused || isHangup)) {
+  while (budget > 0 && endpoint.isReceiving && (!endpoint.isPaused || isHangup)) {
     const wanted = Math.min(budget, batch.table.count);
     hub.state.driver.counters.calls += 1;
     const n = batch.receive(endpoint.fd, wanted);
@@ -54,7 +60,7 @@ function receive(endpoint: DatagramEndpoint, isHangup: boolean): void {
       onNothing(endpoint, n, isHangup);
       return;
     }
-    deliver(endpoint, batch, n);
+    deliver(endpoint, batch, n, isHangup);
     if (n < wanted && !isHangup) {
       return;
     }
@@ -79,7 +85,12 @@ function onNothing(endpoint: DatagramEndpoint, n: number, isHangup: boolean): vo
 }
 
 /** Delivers `n` datagrams of a batch. */
-function deliver(endpoint: DatagramEndpoint, batch: ReceiveBatch, n: number): void {
+function deliver(
+  endpoint: DatagramEndpoint,
+  batch: ReceiveBatch,
+  n: number,
+  isHangup: boolean,
+): void {
   const { table, bytesMax } = batch;
   const { stats } = endpoint.hub.state;
   let byteLength = 0;
@@ -89,11 +100,11 @@ function deliver(endpoint: DatagramEndpoint, batch: ReceiveBatch, n: number): vo
   endpoint.peer.words = table.words;
   // Only the last datagram knows the latest count, and an endpoint that closes must not be asked.
   const overflow = overflowOf(batch, n - 1);
-  for (let i = 0; i < n && endpoint.isOpen; i += 1) {
+  for (let i = 0; i < n && endpoint.isReceiving; i += 1) {
     const length = table.length(i);
     if (length === 0 && endpoint.isConnection) {
       // As with a stream, where nothing is read there is nothing more to come.
-      endpoint.end('ended');
+      onReceiveEnd(endpoint, isHangup);
       break;
     }
     const kept = Math.min(length, bytesMax);

@@ -34,7 +34,7 @@ export function sendDatagram(
   if (!isText && !(data instanceof Uint8Array)) {
     throw new TypeError(`Cannot send: expected a Uint8Array or a string, got ${String(data)}`);
   }
-  if (!endpoint.isOpen) {
+  if (!endpoint.isOpen || endpoint.ending.isSendEnded) {
     return 'closed';
   }
   const peer = endpoint.peerFor(to);
@@ -155,7 +155,7 @@ function queue(
   endpoint.awaitRoom();
 }
 
-function noteDropped(endpoint: DatagramEndpoint, count = 1): void {
+export function noteDropped(endpoint: DatagramEndpoint, count = 1): void {
   endpoint.dropped += count;
   endpoint.hub.state.stats.add(Counter.datagramsDropped, count);
 }
@@ -302,6 +302,9 @@ export function drainBacklog(endpoint: DatagramEndpoint): void {
     return;
   }
   kept.push(...items.slice(at));
+  if (kept.length < items.length) {
+    endpoint.ending.progress = endpoint.hub.state.now;
+  }
   endpoint.retryMs = kept.length < items.length ? RETRY_MIN_MS : endpoint.retryMs;
   backlog.restore(backlog.isPerPeer ? unexpired(endpoint, kept) : kept);
   endpoint.awaitRoom();

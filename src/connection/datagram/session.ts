@@ -4,15 +4,22 @@
  */
 
 import type { CloseReason, Reactor } from '../../api.js';
-import type { DatagramSession, DatagramSocket, SendResult } from '../../datagrams.js';
+import type {
+  DatagramSession,
+  DatagramSocket,
+  PeerCredentials,
+  SendResult,
+} from '../../datagrams.js';
 import { Counter } from '../stats.js';
+import { endSending } from './ending.js';
 import type { DatagramEndpoint } from './endpoint.js';
 import type { PeerAddress } from './peer-address.js';
+import { peerCredentials } from './peer-credentials.js';
 import { sendDatagram } from './send-path.js';
 
 export class PeerSession implements DatagramSession {
   id = 0;
-  context: unknown = undefined;
+  context: unknown;
   datagramsReceived = 0;
   bytesReceived = 0;
   isOpen = true;
@@ -28,6 +35,7 @@ export class PeerSession implements DatagramSession {
   constructor(endpoint: DatagramEndpoint, peer: PeerAddress | undefined) {
     this.endpoint = endpoint;
     this.peer = peer;
+    this.context = peer === undefined ? endpoint.context : undefined;
     this.lastReceived = endpoint.hub.state.now;
   }
 
@@ -51,12 +59,29 @@ export class PeerSession implements DatagramSession {
     return this.isOpen ? sendDatagram(this.endpoint, data, this.peer, 0) : 'closed';
   }
 
+  get peerCredentials(): PeerCredentials | undefined {
+    const { hub, fd, isConnection, isOpen } = this.endpoint;
+    return isConnection && isOpen ? peerCredentials(hub.state.kernel, fd) : undefined;
+  }
+
+  end(): void {
+    endSending(this.endpoint);
+  }
+
   close(): void {
-    this.end('closed');
+    if (this.peer === undefined) {
+      this.endpoint.close();
+    } else {
+      this.conclude('closed');
+    }
+  }
+
+  abort(): void {
+    this.conclude('aborted');
   }
 
   /** Ends the session now; its hook is called soon. */
-  end(code: CloseReason['code'], error?: Error, timeout?: CloseReason['timeout']): void {
+  conclude(code: CloseReason['code'], error?: Error, timeout?: CloseReason['timeout']): void {
     if (!this.isOpen) {
       return;
     }

@@ -3,7 +3,7 @@
  * With `data.asks` a datagram may be a command: `close` ends its session, `throw` throws, `shutdown` ends the server.
  */
 
-import type { DatagramSocket, Handler } from '../../../src/index.js';
+import type { DatagramSession, DatagramSocket, Handler } from '../../../src/index.js';
 
 export interface DatagramReport {
   readonly datagrams: number;
@@ -30,6 +30,7 @@ export function handler({ asks = false, isMute = false }: DatagramData = {}): Ha
   const closed: DatagramReport['closed'] = [];
   const errors: string[] = [];
   const sockets: DatagramSocket[] = [];
+  const sessions: DatagramSession[] = [];
   const obey = (bytes: Buffer): 'close' | 'shutdown' | undefined => {
     const text = asks && bytes.byteLength < 10 ? bytes.toString() : '';
     if (text === 'throw') throw new Error('as asked');
@@ -50,6 +51,7 @@ export function handler({ asks = false, isMute = false }: DatagramData = {}): Ha
     },
     onSessionOpen(session) {
       opened.push(session.remoteAddress);
+      sessions.push(session);
       session.context = session.remoteAddress;
     },
     onSessionData(session, bytes) {
@@ -75,6 +77,7 @@ export function handler({ asks = false, isMute = false }: DatagramData = {}): Ha
     },
     tasks: {
       ...tasksOf(sockets),
+      ...idTasksOf(sockets, sessions),
       report: (): DatagramReport => ({
         datagrams,
         truncated,
@@ -85,6 +88,33 @@ export function handler({ asks = false, isMute = false }: DatagramData = {}): Ha
         socketsClosed,
       }),
     },
+  };
+}
+
+export interface DatagramIds {
+  readonly sessions: { readonly id: number; readonly address: string }[];
+  readonly sockets: { readonly id: number; readonly address: string }[];
+}
+
+export interface SendOrder {
+  readonly id: number;
+  readonly text: string;
+  readonly to?: string;
+}
+
+/** Sessions, those that are closed included, and sockets by id. */
+function idTasksOf(
+  sockets: readonly DatagramSocket[],
+  sessions: readonly DatagramSession[],
+): NonNullable<Handler['tasks']> {
+  return {
+    ids: (): DatagramIds => ({
+      sessions: sessions.map(({ id, remoteAddress }) => ({ id, address: remoteAddress })),
+      sockets: sockets.map(({ id, localAddress }) => ({ id, address: localAddress })),
+    }),
+    sendById: (reactor, { id, text, to }: SendOrder) => reactor.send(id, Buffer.from(text), to),
+    finds: (reactor, id: number) => reactor.findSession(id)?.isOpen === true,
+    closeSession: (reactor, id: number) => reactor.findSession(id)?.close(),
   };
 }
 
