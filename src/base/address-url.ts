@@ -235,8 +235,8 @@ export function checkUnixName(
   if (text.includes('\0')) throw wrongForm(url, `the ${what} contains a NUL`, form);
   const bytes = Buffer.from(text);
   if (bytes.toString() !== text) throw wrongForm(url, `the ${what} has a lone surrogate`, form);
-  if (bytes.byteLength > UNIX_NAME_BYTES_MAX) {
-    const length = `the ${what} is ${bytes.byteLength} bytes long`;
+  if (bytes.length > UNIX_NAME_BYTES_MAX) {
+    const length = `the ${what} is ${bytes.length} bytes long`;
     throw wrongValue(url, length, `at most ${UNIX_NAME_BYTES_MAX}, the room in a socket address`);
   }
 }

@@ -116,7 +116,7 @@ export function encodeSockaddr(
  */
 export function decodeSockaddr(bytes: Uint8Array, length: number): string {
   // The kernel returns the full length even where it cut the address to the buffer (getsockname(2)).
-  const end = Math.min(length, bytes.byteLength);
+  const end = Math.min(length, bytes.length);
   if (end < SOCKADDR_UN_PATH) return 'unknown://0';
   const view = new DataView(bytes.buffer, bytes.byteOffset, end);
   const family = view.getUint16(SOCKADDR_FAMILY, true);
@@ -162,7 +162,7 @@ function decodeUnix(name: Uint8Array): string {
 }
 
 function decodeName(name: Uint8Array): string {
-  const text = Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString();
+  const text = Buffer.from(name.buffer, name.byteOffset, name.length).toString();
   return text.replace(CONTROL, escapeCharacter);
 }
 
@@ -173,7 +173,7 @@ function escapeCharacter(character: string): string {
 /** Writes `text` at `at`; returns the position after it. */
 function putName(bytes: Uint8Array, at: number, text: string): number {
   const encoded = Buffer.from(text);
-  const { byteLength } = encoded;
+  const { length: byteLength } = encoded;
   if (byteLength < 1 || byteLength > UNIX_NAME_BYTES_MAX) {
     throw new RangeError(
       `The name of a Unix socket has ${byteLength} bytes; expected 1 to ${UNIX_NAME_BYTES_MAX}`,

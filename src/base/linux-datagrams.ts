@@ -44,7 +44,7 @@ export class LinuxDatagrams implements DatagramCalls {
 }
 
 function checkRange({ bytes }: Region, first: number, count: number): void {
-  if (first < 0 || count < 0 || (first + count) * MMSGHDR_SIZE > bytes.byteLength) {
-    throw new RangeError(`${count} messages from ${first} do not lie in ${bytes.byteLength} bytes`);
+  if (first < 0 || count < 0 || (first + count) * MMSGHDR_SIZE > bytes.length) {
+    throw new RangeError(`${count} messages from ${first} do not lie in ${bytes.length} bytes`);
   }
 }

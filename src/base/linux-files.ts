@@ -41,8 +41,8 @@ export function readFilePart(
   start: number,
   byteLength: number,
 ): number {
-  if (!(start >= 0 && byteLength >= 0 && start + byteLength <= region.bytes.byteLength)) {
-    const size = region.bytes.byteLength;
+  if (!(start >= 0 && byteLength >= 0 && start + byteLength <= region.bytes.length)) {
+    const size = region.bytes.length;
     throw new RangeError(`${byteLength} bytes from ${start} on do not lie in ${size} bytes`);
   }
   for (;;) {

@@ -78,7 +78,7 @@ export class LinuxKernel implements Kernel {
 
   discard(region: Region): void {
     const start = Math.ceil(region.address / PAGE_BYTES) * PAGE_BYTES;
-    const end = region.address + region.bytes.byteLength;
+    const end = region.address + region.bytes.length;
     const byteLength = Math.floor((end - start) / PAGE_BYTES) * PAGE_BYTES;
     if (byteLength > 0) {
       this.#libc.madvise(start, byteLength, linux.MADV_DONTNEED);
@@ -94,11 +94,11 @@ export class LinuxKernel implements Kernel {
   }
 
   copyIn(address: number, source: Uint8Array): void {
-    this.#libc.memcpyIn(address, source, source.byteLength);
+    this.#libc.memcpyIn(address, source, source.length);
   }
 
   copyOut(target: Uint8Array, address: number): void {
-    this.#libc.memcpyOut(target, address, target.byteLength);
+    this.#libc.memcpyOut(target, address, target.length);
   }
 
   addressOf(bytes: Uint8Array): number {
@@ -111,7 +111,7 @@ export class LinuxKernel implements Kernel {
   }
 
   bind(fd: number, sockaddr: Uint8Array): number {
-    return result(this.#libc.bind(fd, sockaddr, sockaddr.byteLength));
+    return result(this.#libc.bind(fd, sockaddr, sockaddr.length));
   }
 
   listen(fd: number, backlog: number): number {
@@ -132,7 +132,7 @@ export class LinuxKernel implements Kernel {
   }
 
   connect(fd: number, sockaddr: Uint8Array): number {
-    const n = result(this.#libc.connect(fd, sockaddr, sockaddr.byteLength));
+    const n = result(this.#libc.connect(fd, sockaddr, sockaddr.length));
     // An interrupted connect goes on by itself: calling again would give EALREADY (connect(2)).
     return n === -EINTR ? -EINPROGRESS : n;
   }
@@ -140,7 +140,7 @@ export class LinuxKernel implements Kernel {
   receive(fd: number, region: Region): number {
     for (;;) {
       // Not read: it takes the way of files through the kernel, which costs more than the argument (measured).
-      const n = this.#libc.recv(fd, region.address, region.bytes.byteLength, 0);
+      const n = this.#libc.recv(fd, region.address, region.bytes.length, 0);
       if (n >= 0) {
         return n;
       }
@@ -152,7 +152,7 @@ export class LinuxKernel implements Kernel {
   }
 
   receiveInto(fd: number, bytes: Uint8Array, length: number): number {
-    const most = Math.min(length, bytes.byteLength);
+    const most = Math.min(length, bytes.length);
     for (;;) {
       const n = this.#libc.recvBytes(fd, bytes, most, 0);
       if (n >= 0) {
@@ -166,7 +166,7 @@ export class LinuxKernel implements Kernel {
   }
 
   send(fd: number, bytes: Uint8Array): number {
-    const length = Math.min(bytes.byteLength, CALL_BYTES_MAX);
+    const length = Math.min(bytes.length, CALL_BYTES_MAX);
     for (;;) {
       const n = this.#libc.sendBytes(fd, bytes, length, linux.MSG_NOSIGNAL);
       if (n >= 0) {
@@ -194,8 +194,8 @@ export class LinuxKernel implements Kernel {
   }
 
   sendVector(fd: number, iovecs: Region, count: number): number {
-    if (count * 16 > iovecs.bytes.byteLength) {
-      throw new RangeError(`${count} iovecs do not lie in ${iovecs.bytes.byteLength} bytes`);
+    if (count * 16 > iovecs.bytes.length) {
+      throw new RangeError(`${count} iovecs do not lie in ${iovecs.bytes.length} bytes`);
     }
     // Not writev, for MSG_NOSIGNAL. struct msghdr: see layout.ts.
     const message = this.#messageLow;
@@ -236,12 +236,12 @@ export class LinuxKernel implements Kernel {
   }
 
   setSocketOption(fd: number, level: number, name: number, value: Uint8Array): number {
-    return result(this.#libc.setsockopt(fd, level, name, value, value.byteLength));
+    return result(this.#libc.setsockopt(fd, level, name, value, value.length));
   }
 
   getSocketOption(fd: number, level: number, name: number, value: Uint8Array): number {
     const { address } = this.#scratch;
-    this.#scratchWords[0] = Math.min(value.byteLength, SCRATCH_DATA_BYTES);
+    this.#scratchWords[0] = Math.min(value.length, SCRATCH_DATA_BYTES);
     const n = result(this.#libc.getsockopt(fd, level, name, address + DATA_OFFSET, address));
     return n < 0 ? n : this.#copyScratch(value);
   }
@@ -296,7 +296,7 @@ export class LinuxKernel implements Kernel {
   }
 
   epollWait(epfd: number, events: Region): number {
-    const max = (events.bytes.byteLength / EPOLL_EVENT_SIZE) | 0;
+    const max = (events.bytes.length / EPOLL_EVENT_SIZE) | 0;
     const n = result(this.#libc.epoll_wait(epfd, events.address, max, 0));
     return n === -EINTR ? 0 : n;
   }
@@ -320,8 +320,8 @@ export class LinuxKernel implements Kernel {
     const ring = createRing(this.#libc, this.#scratch, sqEntries, cqEntries, flags);
     if (typeof ring !== 'number') {
       this.own(ring.fd);
-      this.#regions?.addMapping(ring.rings.address, ring.rings.bytes.byteLength);
-      this.#regions?.addMapping(ring.sqes.address, ring.sqes.bytes.byteLength);
+      this.#regions?.addMapping(ring.rings.address, ring.rings.bytes.length);
+      this.#regions?.addMapping(ring.sqes.address, ring.sqes.bytes.length);
     }
     return ring;
   }
@@ -389,7 +389,7 @@ export class LinuxKernel implements Kernel {
   }
 
   #copyScratch(target: Uint8Array): number {
-    const n = Math.min(this.#scratchWords[0], target.byteLength, SCRATCH_DATA_BYTES);
+    const n = Math.min(this.#scratchWords[0], target.length, SCRATCH_DATA_BYTES);
     target.set(this.#scratch.bytes.subarray(DATA_OFFSET, DATA_OFFSET + n));
     return n;
   }

@@ -36,5 +36,5 @@ export function allocateRegion(libc: Libc, byteLength: number): Region {
 }
 
 export function wordsOf(region: Region): Int32Array {
-  return new Int32Array(region.bytes.buffer, region.bytes.byteOffset, region.bytes.byteLength / 4);
+  return new Int32Array(region.bytes.buffer, region.bytes.byteOffset, region.bytes.length / 4);
 }

@@ -119,5 +119,5 @@ function map(libc: Libc, fd: number, byteLength: number, offset: number): Region
 }
 
 function unmap(libc: Libc, region: Region): void {
-  libc.munmap(region.address, region.bytes.byteLength);
+  libc.munmap(region.address, region.bytes.length);
 }

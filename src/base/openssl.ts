@@ -107,7 +107,7 @@ export function withCopy<Result>(
   use: (address: number, byteLength: number) => Result,
 ): Result {
   const libc = loadLibc();
-  const { byteLength } = bytes;
+  const { length: byteLength } = bytes;
   const address = libc.calloc(1, byteLength + 1);
   if (address === 0) {
     throw new RangeError(`Cannot allocate ${byteLength} bytes: out of memory`);

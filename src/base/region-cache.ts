@@ -21,7 +21,7 @@ export function giveRegion(kernel: Allocator, region: Region): void {
     sizes = new Map();
     caches.set(kernel, sizes);
   }
-  const { byteLength } = region.bytes;
+  const { length: byteLength } = region.bytes;
   const list = sizes.get(byteLength);
   if (list === undefined) {
     sizes.set(byteLength, [region]);

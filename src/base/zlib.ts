@@ -126,7 +126,7 @@ function passesRoundTrip(): boolean {
     const inflate = new RawInflate(15);
     const isInflated = inflate.step(packed, 0) === Z_OK && inflate.output.equals(text);
     inflate.end();
-    return isDeflated && isInflated && packed.byteLength < text.byteLength;
+    return isDeflated && isInflated && packed.length < text.length;
   } catch {
     return false;
   }
@@ -176,12 +176,12 @@ abstract class RawStream {
 
   /** Puts `bytes` from `from` on before zlib, at `at`, up to `end`; returns where they end. */
   protected load(bytes: Uint8Array, from: number, at: number, end: number): number {
-    const given = Math.min(bytes.byteLength - from, end - at);
+    const given = Math.min(bytes.length - from, end - at);
     if (given <= 0) {
       return at;
     }
     this.library.input.bytes.set(
-      from === 0 && given === bytes.byteLength ? bytes : bytes.subarray(from, from + given),
+      from === 0 && given === bytes.length ? bytes : bytes.subarray(from, from + given),
       at,
     );
     return at + given;
@@ -262,7 +262,7 @@ export class RawInflate extends RawStream {
   /** Inflates up to INFLATE_BYTES of `bytes` and then `tail` from position `from` on, into at most STEP_BYTES. */
   step(bytes: Uint8Array, from: number, tail: Uint8Array = NOTHING): number {
     let given = this.load(bytes, from, 0, INFLATE_BYTES);
-    given = this.load(tail, Math.max(0, from - bytes.byteLength), given, INFLATE_BYTES);
+    given = this.load(tail, Math.max(0, from - bytes.length), given, INFLATE_BYTES);
     return this.run(this.library.functions.inflate, given, Z_SYNC_FLUSH);
   }
 

@@ -21,7 +21,7 @@ export function bytesCodec(framing: Framing): Codec<Buffer, Uint8Array | string>
   return {
     framing,
     decode: (bytes, start, end) =>
-      start === 0 && end === bytes.byteLength ? bytes : bytes.subarray(start, end),
+      start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end),
     encode: (message) => message,
   };
 }

@@ -17,8 +17,8 @@ export class DelimiterAutomaton implements Terminator {
   readonly #ends: Uint16Array;
 
   constructor(delimiters: readonly Uint8Array[]) {
-    this.#longest = Math.max(...delimiters.map(({ byteLength }) => byteLength));
-    const statesMax = 1 + delimiters.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    this.#longest = Math.max(...delimiters.map(({ length: byteLength }) => byteLength));
+    const statesMax = 1 + delimiters.reduce((sum, { length: byteLength }) => sum + byteLength, 0);
     this.#steps = new Uint16Array(256 * statesMax);
     this.#ends = new Uint16Array(statesMax);
     const count = this.#plant(delimiters);
@@ -38,7 +38,7 @@ export class DelimiterAutomaton implements Terminator {
         }
         state = this.#steps[step];
       }
-      this.#ends[state] = delimiter.byteLength;
+      this.#ends[state] = delimiter.length;
     }
     return count;
   }

@@ -49,11 +49,11 @@ class DelimiterFraming implements Framing {
     this.failFast = options.failFast ?? true;
     this.#keeps = options.keepDelimiter ?? false;
     this.#delimiters = delimiters;
-    this.#longest = Math.max(...delimiters.map(({ byteLength }) => byteLength));
+    this.#longest = Math.max(...delimiters.map(({ length: byteLength }) => byteLength));
     this.gatherBytesMax = this.#max + this.#longest;
-    const shortest = delimiters.reduce((a, b) => (b.byteLength < a.byteLength ? b : a));
+    const shortest = delimiters.reduce((a, b) => (b.length < a.length ? b : a));
     const isCommon = delimiters.every(
-      (each) => each.indexOf(shortest) === each.byteLength - shortest.byteLength,
+      (each) => each.indexOf(shortest) === each.length - shortest.length,
     );
     this.#common = isCommon ? shortest : undefined;
     this.terminator = new DelimiterAutomaton(delimiters);
@@ -85,18 +85,18 @@ class DelimiterFraming implements Framing {
   /** As the automaton's `search`: the position after the first delimiter, and its length in `matched`. */
   #searchCommon(common: Buffer, bytes: Buffer, from: number, start: number, to: number): number {
     // What lies beyond `to` may be large, and is not to be searched.
-    const visible = to === bytes.byteLength ? bytes : bytes.subarray(0, to);
+    const visible = to === bytes.length ? bytes : bytes.subarray(0, to);
     const at =
-      common.byteLength === 1 ? visible.indexOf(common[0], start) : visible.indexOf(common, start);
+      common.length === 1 ? visible.indexOf(common[0], start) : visible.indexOf(common, start);
     if (at < 0) {
       return -1;
     }
-    const end = at + common.byteLength;
-    let matched = common.byteLength;
+    const end = at + common.length;
+    let matched = common.length;
     for (const each of this.#delimiters) {
-      const begin = end - each.byteLength;
-      if (each.byteLength > matched && begin >= from && endsWith(bytes, begin, each)) {
-        matched = each.byteLength;
+      const begin = end - each.length;
+      if (each.length > matched && begin >= from && endsWith(bytes, begin, each)) {
+        matched = each.length;
       }
     }
     this.terminator.matched = matched;
@@ -111,16 +111,14 @@ class DelimiterFraming implements Framing {
 
   seal(payload: Uint8Array, seal: Seal): void {
     const first = this.#delimiters[0];
-    if (payload.byteLength > this.#max) {
-      throw new RangeError(
-        `Cannot send a frame of ${payload.byteLength} bytes: at most ${this.#max}`,
-      );
+    if (payload.length > this.#max) {
+      throw new RangeError(`Cannot send a frame of ${payload.length} bytes: at most ${this.#max}`);
     }
-    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
     const end =
       this.#delimiters.length === 1
         ? bytes.indexOf(first)
-        : this.terminator.search(bytes, 0, bytes.byteLength);
+        : this.terminator.search(bytes, 0, bytes.length);
     if (end >= 0) {
       throw new RangeError('Cannot send a payload with a delimiter in it: it would be two frames');
     }
@@ -129,7 +127,7 @@ class DelimiterFraming implements Framing {
 }
 
 function endsWith(bytes: Buffer, begin: number, delimiter: Buffer): boolean {
-  for (let i = 0; i < delimiter.byteLength; i += 1) {
+  for (let i = 0; i < delimiter.length; i += 1) {
     if (bytes[begin + i] !== delimiter[i]) {
       return false;
     }
@@ -142,14 +140,14 @@ function checkDelimiters(delimiters: readonly Buffer[]): void {
     throw new RangeError(`Expected 1 to ${DELIMITERS_MAX} delimiters, got ${delimiters.length}`);
   }
   for (const one of delimiters) {
-    if (one.byteLength < 1 || one.byteLength > DELIMITER_BYTES_MAX) {
+    if (one.length < 1 || one.length > DELIMITER_BYTES_MAX) {
       throw new RangeError(
-        `Expected delimiters of 1 to ${DELIMITER_BYTES_MAX} bytes, got one of ${one.byteLength}`,
+        `Expected delimiters of 1 to ${DELIMITER_BYTES_MAX} bytes, got one of ${one.length}`,
       );
     }
     for (const other of delimiters) {
       const at = one.indexOf(other);
-      if (one !== other && at >= 0 && at + other.byteLength < one.byteLength) {
+      if (one !== other && at >= 0 && at + other.length < one.length) {
         throw new TypeError(
           `The delimiter ${JSON.stringify(one.toString('latin1'))} can never end a frame: ` +
             `${JSON.stringify(other.toString('latin1'))} ends within it`,

@@ -24,9 +24,9 @@ class FixedFraming implements Framing {
   }
 
   seal(payload: Uint8Array, _seal: Seal): void {
-    if (payload.byteLength !== this.gatherBytesMax) {
+    if (payload.length !== this.gatherBytesMax) {
       throw new RangeError(
-        `Cannot send a frame of ${payload.byteLength} bytes: expected ${this.gatherBytesMax}`,
+        `Cannot send a frame of ${payload.length} bytes: expected ${this.gatherBytesMax}`,
       );
     }
   }

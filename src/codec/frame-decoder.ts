@@ -88,7 +88,7 @@ export class FrameDecoder<In> {
     this.#isDead = true;
     this.#isStopped = false;
     try {
-      const end = bytes.byteLength;
+      const end = bytes.length;
       let at = this.#from < this.#to ? this.#pushKept(bytes, consumer) : 0;
       if (at >= 0 && at < end && !this.#isStopped) {
         at = this.#run(bytes, at, end, consumer);
@@ -107,9 +107,9 @@ export class FrameDecoder<In> {
 
   /** Takes bytes without decoding them: for a consumer that wants no frames at present. */
   keep(bytes: Buffer): void {
-    if (bytes.byteLength > 0 && !this.#isDead) {
+    if (bytes.length > 0 && !this.#isDead) {
       this.#isStopped = true;
-      this.#append(bytes, 0, bytes.byteLength);
+      this.#append(bytes, 0, bytes.length);
     }
   }
 
@@ -139,7 +139,7 @@ export class FrameDecoder<In> {
   /** Decodes what is kept, with as much of `bytes` as it needs. Answers where to go on in them, or -1 at the end. */
   #pushKept(bytes: Buffer, consumer: FrameConsumer<In>): number {
     let at = 0;
-    const end = bytes.byteLength;
+    const end = bytes.length;
     this.#from = this.#run(this.#kept, this.#from, this.#to, consumer);
     while (this.#from >= 0 && this.#from < this.#to && !this.#isStopped) {
       if (at === end) {
@@ -280,8 +280,8 @@ export class FrameDecoder<In> {
   #append(bytes: Buffer, from: number, to: number): void {
     const had = this.#to - this.#from;
     const length = had + to - from;
-    if (this.#to + to - from > this.#kept.byteLength) {
-      const isLarger = length > this.#kept.byteLength;
+    if (this.#to + to - from > this.#kept.length) {
+      const isLarger = length > this.#kept.length;
       const room = isLarger ? Buffer.allocUnsafeSlow(this.#roomFor(length)) : this.#kept;
       this.#kept.copy(room, 0, this.#from, this.#to);
       this.#kept = room;

@@ -82,7 +82,7 @@ class LengthFieldFraming implements Framing {
     this.#adjustment = adjustment - (includesLength ? lengthBytes : 0);
     this.#strip = wholeNumber('stripBytes', options.stripBytes, this.#headBytes, 0, max);
     const { header = Buffer.alloc(this.#strip) } = options;
-    if (!(header instanceof Uint8Array) || header.byteLength !== this.#strip) {
+    if (!(header instanceof Uint8Array) || header.length !== this.#strip) {
       throw new TypeError(`Expected header to be the ${this.#strip} bytes that are stripped`);
     }
     this.#head = Buffer.alloc(Math.max(this.#strip, this.#headBytes));
@@ -147,7 +147,7 @@ class LengthFieldFraming implements Framing {
   }
 
   seal(payload: Uint8Array, seal: Seal): void {
-    const length = this.#strip + payload.byteLength;
+    const length = this.#strip + payload.length;
     if (length > this.gatherBytesMax || length < this.#headBytes) {
       throw new RangeError(
         `Cannot send a frame of ${length} bytes: expected ${this.#headBytes} to ${this.gatherBytesMax}`,
@@ -159,10 +159,10 @@ class LengthFieldFraming implements Framing {
     }
     const head = this.#head;
     // Where the user is given the length field, it is also the user's, but for the value.
-    seal.skip = head.byteLength - this.#strip;
+    seal.skip = head.length - this.#strip;
     if (seal.skip > 0) {
       head.set(
-        seal.skip === payload.byteLength ? payload : payload.subarray(0, seal.skip),
+        seal.skip === payload.length ? payload : payload.subarray(0, seal.skip),
         this.#strip,
       );
     }

@@ -33,13 +33,13 @@ function gather(payload: Uint8Array, room: Uint8Array): number {
   const { head, skip, tail } = SEAL;
   let at = place(head, room, 0);
   room.set(skip === 0 ? payload : payload.subarray(skip), at);
-  at += payload.byteLength - skip;
+  at += payload.length - skip;
   return at + place(tail, room, at);
 }
 
 /** Heads and tails have a few bytes, or none: a loop is quicker than a call. */
 function place(bytes: Uint8Array, room: Uint8Array, at: number): number {
-  const { byteLength } = bytes;
+  const { length: byteLength } = bytes;
   if (byteLength > LOOP_BYTES) {
     room.set(bytes, at);
   } else {
@@ -51,7 +51,7 @@ function place(bytes: Uint8Array, room: Uint8Array, at: number): number {
 }
 
 function sealedBytes(payload: Uint8Array): number {
-  return SEAL.head.byteLength + payload.byteLength - SEAL.skip + SEAL.tail.byteLength;
+  return SEAL.head.length + payload.length - SEAL.skip + SEAL.tail.length;
 }
 
 /**
@@ -74,7 +74,7 @@ export function sendFrame<Out>(
 ): WriteResult {
   const payload = seal(codec, message);
   const byteLength = sealedBytes(payload);
-  if (byteLength === payload.byteLength && SEAL.skip === 0) {
+  if (byteLength === payload.length && SEAL.skip === 0) {
     return connection.write(payload);
   }
   if (byteLength <= GATHER_BYTES) {

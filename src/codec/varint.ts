@@ -77,7 +77,7 @@ class VarintFraming implements Framing {
   }
 
   seal(payload: Uint8Array, seal: Seal): void {
-    let length = payload.byteLength;
+    let length = payload.length;
     if (length > this.#max) {
       throw new RangeError(`Cannot send a frame of ${length} bytes: at most ${this.#max}`);
     }

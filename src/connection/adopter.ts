@@ -113,10 +113,10 @@ function equip(connection: SocketConnection, head: Uint8Array, hasEnded: boolean
   if (hasEnded) {
     state.table.flags[slot] |= END_WANTED | SEND_ENDED;
   }
-  if (head.byteLength > 0) {
-    state.table.addReceived(slot, head.byteLength);
-    state.stats.add(Counter.bytesReceived, head.byteLength);
-    keep(state, slot, Buffer.from(head.buffer, head.byteOffset, head.byteLength));
+  if (head.length > 0) {
+    state.table.addReceived(slot, head.length);
+    state.stats.add(Counter.bytesReceived, head.length);
+    keep(state, slot, Buffer.from(head.buffer, head.byteOffset, head.length));
     listReady(state, slot);
   }
 }

@@ -64,7 +64,7 @@ export function changeHandler(
 
 /** In front of what is unread. */
 function keepHead(owner: ReactorState, slot: number, head: Uint8Array | undefined): void {
-  if (head === undefined || head.byteLength === 0) {
+  if (head === undefined || head.length === 0) {
     return;
   }
   const reader = readerOf(owner, slot);

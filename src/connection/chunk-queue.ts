@@ -40,7 +40,7 @@ export class ChunkQueue implements AsyncIterableIterator<Buffer>, ChunkConsumer 
       return;
     }
     this.#chunks.push(chunk);
-    this.#waitingBytes += chunk.byteLength;
+    this.#waitingBytes += chunk.length;
     if (this.#waitingBytes > this.#highWaterMark && !this.#connection.isPaused) {
       this.#isPausing = true;
       this.#connection.pause();
@@ -69,7 +69,7 @@ export class ChunkQueue implements AsyncIterableIterator<Buffer>, ChunkConsumer 
   next(): Promise<Outcome> {
     const chunk = this.#chunks.shift();
     if (chunk !== undefined) {
-      this.#waitingBytes -= chunk.byteLength;
+      this.#waitingBytes -= chunk.length;
       if (this.#isPausing && this.#waitingBytes <= this.#lowWaterMark) {
         this.#isPausing = false;
         this.#connection.resume();

@@ -81,7 +81,7 @@ export class CompletionRouter implements Completions {
   received(slot: number, bytes: Buffer): void {
     const { state } = this;
     const stats = this.#stats;
-    const { byteLength } = bytes;
+    const { length: byteLength } = bytes;
     state.table.addReceived(slot, byteLength);
     stats.add(Counter.bytesReceived, byteLength);
     stats.add(Counter.receives, 1);

@@ -173,7 +173,7 @@ class DialRace implements Race {
   /** False when it failed at once; the error is noted. */
   #connect(sockaddr: Uint8Array): boolean {
     const { kernel } = this.#reactor.options;
-    const target = decodeSockaddr(sockaddr, sockaddr.byteLength);
+    const target = decodeSockaddr(sockaddr, sockaddr.length);
     const family = sockaddr[0];
     const fd = kernel.socket(family, SOCK_STREAM, 0);
     if (fd < 0) {
@@ -193,7 +193,7 @@ class DialRace implements Race {
       const n = kernel.bind(fd, this.#local);
       if (n < 0) {
         kernel.close(fd);
-        return this.#note('bind', -n, decodeSockaddr(this.#local, this.#local.byteLength));
+        return this.#note('bind', -n, decodeSockaddr(this.#local, this.#local.length));
       }
     }
     const slot = this.#reactor.beginConnect(fd, sockaddr, (errno) => {

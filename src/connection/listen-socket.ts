@@ -55,7 +55,7 @@ export function create(
   type = SOCK_STREAM,
 ): ListenSocket {
   const sockaddr = encodeSockaddr(address);
-  const url = decodeSockaddr(sockaddr, sockaddr.byteLength);
+  const url = decodeSockaddr(sockaddr, sockaddr.length);
   const family = sockaddr[0];
   const fd = kernel.socket(family, type, 0);
   if (fd < 0) {

@@ -18,7 +18,7 @@ export function encodeInteger(n: number): Uint8Array {
 }
 
 export function decodeInteger(bytes: Uint8Array): number {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getInt32(0, true);
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getInt32(0, true);
 }
 
 export function encodeFlag(option: string, value: unknown): Uint8Array {
@@ -39,7 +39,7 @@ export function encodeLinger(option: string, value: unknown): Uint8Array {
 }
 
 export function decodeLinger(bytes: Uint8Array): number | null {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return view.getInt32(LINGER_ON, true) === 0 ? null : view.getInt32(LINGER_SECONDS, true);
 }
 
@@ -49,15 +49,15 @@ export function encodeDevice(option: string, value: unknown): Uint8Array {
     throw new TypeError(`${option} is ${describeValue(value)}; expected the name of an interface`);
   }
   const bytes = Buffer.from(value);
-  if (bytes.byteLength >= DEVICE_BYTES) {
+  if (bytes.length >= DEVICE_BYTES) {
     throw new RangeError(
-      `${option} is ${bytes.byteLength} bytes long; expected at most ${DEVICE_BYTES - 1}`,
+      `${option} is ${bytes.length} bytes long; expected at most ${DEVICE_BYTES - 1}`,
     );
   }
   if (/[\s/:\0]/.test(value)) {
     throw new TypeError(`${option} is ${describeValue(value)}; expected the name of an interface`);
   }
-  const encoded = new Uint8Array(bytes.byteLength + 1);
+  const encoded = new Uint8Array(bytes.length + 1);
   encoded.set(bytes);
   return encoded;
 }

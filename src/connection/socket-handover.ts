@@ -108,12 +108,12 @@ export class SocketHandover {
     const unread = takeUnread(socket);
     try {
       return adopt(handle.fd, {
-        head: unread.byteLength === 0 ? head : Buffer.concat([head, unread]),
+        head: unread.length === 0 ? head : Buffer.concat([head, unread]),
         isSendEnded: socket.writableFinished,
         dispose: () => socket.destroy(),
       });
     } catch (error) {
-      if (unread.byteLength > 0) {
+      if (unread.length > 0) {
         socket.unshift(unread);
       }
       this.#giveBack();

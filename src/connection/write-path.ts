@@ -53,7 +53,7 @@ export function write(
   if ((flags & NO_DIRECT_SEND) !== 0) {
     return enqueue(state, connection, bytes, 0);
   }
-  const byteLength = bytes.byteLength;
+  const byteLength = bytes.length;
   if (state.current === connection) {
     if ((flags & WROTE) !== 0 || connection.profile.onBeforeWrite !== undefined) {
       return enqueue(state, connection, bytes, 0);
@@ -106,11 +106,11 @@ export function writeOwned(
   onFree: (() => void) | undefined,
 ): WriteResult {
   const { slot } = connection;
-  const refusal = refuseNow(state, connection, bytes.byteLength);
+  const refusal = refuseNow(state, connection, bytes.length);
   if (refusal !== undefined) {
     return refusal;
   }
-  state.queuedBytes += bytes.byteLength;
+  state.queuedBytes += bytes.length;
   queueOf(state, slot).appendOwned(bytes, onFree);
   return afterEnqueue(state, connection);
 }
@@ -169,11 +169,11 @@ function enqueue(
 ): WriteResult {
   const { slot } = connection;
   if (from === 0) {
-    const refusal = refuseNow(state, connection, bytes.byteLength);
+    const refusal = refuseNow(state, connection, bytes.length);
     if (refusal !== undefined) {
       return refusal;
     }
-    if (bytes.byteLength === 0) {
+    if (bytes.length === 0) {
       return unsentBytes(state, slot) === 0 ? 'sent' : 'queued';
     }
   }
@@ -184,7 +184,7 @@ function enqueue(
 
 /** A copy in pooled blocks, or, when the pool is at its limit, a copy of its own: a taken write is never lost. */
 function appendCopy(state: ReactorState, queue: WriteQueue, bytes: Uint8Array, from: number): void {
-  state.queuedBytes += bytes.byteLength - from;
+  state.queuedBytes += bytes.length - from;
   if (!queue.appendCopy(bytes, from)) {
     queue.appendOwned(Buffer.from(bytes.subarray(from)), undefined);
   }
@@ -332,7 +332,7 @@ export function uncork(state: ReactorState, connection: SocketConnection): void 
 function sumOf(pieces: readonly Uint8Array[]): number {
   let sum = 0;
   for (const piece of pieces) {
-    sum += piece.byteLength;
+    sum += piece.length;
   }
   return sum;
 }

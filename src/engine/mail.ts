@@ -70,7 +70,7 @@ export class Postbox {
     bytes: Uint8Array,
     to: string | undefined,
   ): 'queued' | 'full' | 'too-long' {
-    if (bytes.byteLength > SEND_BATCH_BYTES) {
+    if (bytes.length > SEND_BATCH_BYTES) {
       return 'too-long';
     }
     const tail = to === undefined ? NOTHING : Buffer.from(to);
@@ -85,7 +85,7 @@ export class Postbox {
     if (!(bytes instanceof Uint8Array)) {
       throw new TypeError(`Cannot send: expected a Uint8Array, got ${String(bytes)}`);
     }
-    const byteLength = bytes.byteLength + tail.byteLength;
+    const byteLength = bytes.length + tail.length;
     if (byteLength > LETTER_BYTES_MAX) {
       throw new RangeError(
         `Cannot send ${byteLength} bytes to another reactor: expected at most ${LETTER_BYTES_MAX}`,
@@ -100,8 +100,8 @@ export class Postbox {
         return false;
       }
       this.#kernel.copyIn(address, bytes);
-      if (tail.byteLength > 0) {
-        this.#kernel.copyIn(address + bytes.byteLength, tail);
+      if (tail.length > 0) {
+        this.#kernel.copyIn(address + bytes.length, tail);
       }
     }
     Atomics.add(this.#pending, 0, byteLength);
@@ -114,7 +114,7 @@ export class Postbox {
       low,
       high,
       byteLength,
-      tail.byteLength,
+      tail.length,
       this.#reserve,
     );
     if (!isPushed) {

@@ -280,7 +280,7 @@ export class ChunkedDecoder {
   #gather(bytes: Buffer, n: number): void {
     const { trailers } = this;
     const had = this.#trailerLength;
-    if (trailers.bytes.byteLength < had + n) {
+    if (trailers.bytes.length < had + n) {
       const grown = Buffer.alloc(Math.min((had + n) * 2, this.#limits.trailerBytesMax));
       trailers.bytes.copy(grown, 0, 0, had);
       trailers.bytes = grown;

@@ -204,11 +204,11 @@ export class ClientConnection extends ClientReading {
 
   protected onBody(bytes: Buffer): void {
     const response = this.exchange!.response!;
-    this.#pace!.bodyBytes += bytes.byteLength;
+    this.#pace!.bodyBytes += bytes.length;
     if (response.bodyState === BODY_FLOWING) {
       response.onBody(bytes);
     } else if (response.bodyState === BODY_DISCARDED) {
-      this.#dropped += bytes.byteLength;
+      this.#dropped += bytes.length;
       if (this.#dropped + (this.reader.remaining ?? 0) > this.#pool.limits.drainBytesMax) {
         this.#drop();
       }

@@ -46,13 +46,13 @@ export abstract class ClientReading implements BodyOrigin {
     if (this.isOver) {
       return;
     }
-    this.hasAnswered ||= bytes.byteLength > 0;
+    this.hasAnswered ||= bytes.length > 0;
     if (this.unread === undefined) {
       this.#run(bytes, false);
     } else {
       const unread = this.unread;
       this.unread = undefined;
-      this.#run(bytes.byteLength === 0 ? unread : Buffer.concat([unread, bytes]), true);
+      this.#run(bytes.length === 0 ? unread : Buffer.concat([unread, bytes]), true);
     }
   }
 
@@ -91,7 +91,7 @@ export abstract class ClientReading implements BodyOrigin {
     let pos = 0;
     while (!this.isOver) {
       if (this.#mustWait()) {
-        if (pos < bytes.byteLength) {
+        if (pos < bytes.length) {
           const rest = bytes.subarray(pos);
           this.unread = isOwn ? rest : Buffer.from(rest);
         }
@@ -109,7 +109,7 @@ export abstract class ClientReading implements BodyOrigin {
       } else if (event === READ_DATA) {
         this.onBody(bytes.subarray(reader.dataStart, reader.dataEnd));
       } else if (event === READ_END) {
-        this.onEnd(pos < bytes.byteLength);
+        this.onEnd(pos < bytes.length);
       } else {
         this.refuse();
       }

@@ -293,12 +293,12 @@ function readBody({ body, contentLength }: HttpClientRequestOptions) {
       : Buffer.from(
           (body as Uint8Array).buffer,
           (body as Uint8Array).byteOffset,
-          (body as Uint8Array).byteLength,
+          (body as Uint8Array).length,
         );
-  if (contentLength !== undefined && contentLength !== bytes.byteLength) {
-    throw new RangeError(`contentLength is ${contentLength}, but the body ${bytes.byteLength}`);
+  if (contentLength !== undefined && contentLength !== bytes.length) {
+    throw new RangeError(`contentLength is ${contentLength}, but the body ${bytes.length}`);
   }
-  return { body: bytes, stream: undefined, length: bytes.byteLength };
+  return { body: bytes, stream: undefined, length: bytes.length };
 }
 
 /** Whether a body is made while it is sent, and so can be sent only once. */

@@ -46,7 +46,7 @@ export class RequestSender {
       }
       return;
     }
-    if (stream === undefined && (body?.byteLength ?? 0) <= PIECE_BYTES) {
+    if (stream === undefined && (body?.length ?? 0) <= PIECE_BYTES) {
       const result =
         body === undefined ? this.#connection.write(head) : this.#connection.writev([head, body]);
       if (result === 'sent') {
@@ -137,7 +137,7 @@ export class RequestSender {
       }
       checkBody(value);
       const bytes = typeof value === 'string' ? Buffer.from(value) : value;
-      sent += bytes.byteLength;
+      sent += bytes.length;
       if (length >= 0 && sent > length) {
         throw wrongLength(length);
       }
@@ -156,9 +156,9 @@ export class RequestSender {
   }
 
   async #putAll(bytes: Uint8Array, isChunked: boolean): Promise<boolean> {
-    for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
+    for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
       const piece = bytes.subarray(at, at + PIECE_BYTES);
-      const size = isChunked ? Buffer.from(`${piece.byteLength.toString(16)}\r\n`) : undefined;
+      const size = isChunked ? Buffer.from(`${piece.length.toString(16)}\r\n`) : undefined;
       if (!(await this.#put(size === undefined ? [piece] : [size, piece, CRLF]))) {
         return false;
       }

@@ -71,13 +71,13 @@ async function sendWhole(
   options: CompressionOptions,
 ): Promise<void> {
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-  if (coding === undefined || bytes.byteLength < (options.bytesMin ?? 1_024)) {
+  if (coding === undefined || bytes.length < (options.bytesMin ?? 1_024)) {
     response.end(bytes);
     return;
   }
   const compressed = await compress(bytes, coding, options);
   // Noise does not get shorter.
-  if (compressed.byteLength < bytes.byteLength) {
+  if (compressed.length < bytes.length) {
     response.field('Content-Encoding', coding).end(compressed);
   } else {
     response.end(bytes);
@@ -88,7 +88,7 @@ function compress(bytes: Uint8Array, coding: Coding, options: CompressionOptions
   return new Promise((resolve, reject) => {
     const done: Callback = (error, compressed) =>
       error === null ? resolve(compressed) : reject(error);
-    const parameters = parametersOf(coding, options, bytes.byteLength);
+    const parameters = parametersOf(coding, options, bytes.length);
     if (coding === 'br') {
       zlib.brotliCompress(bytes, parameters, done);
     } else if (coding === 'gzip') {

@@ -39,13 +39,13 @@ export class Conversation extends Exchange {
   /** Bytes from the connection, borrowed; none when it was woken to go on. */
   receive(bytes: Buffer): void {
     if (this.isFinishing) {
-      this.drop(bytes.byteLength);
+      this.drop(bytes.length);
     } else if (this.#unread === undefined) {
       this.#run(bytes, false);
     } else {
       const unread = this.#unread;
       this.#unread = undefined;
-      this.#run(bytes.byteLength === 0 ? unread : Buffer.concat([unread, bytes]), true);
+      this.#run(bytes.length === 0 ? unread : Buffer.concat([unread, bytes]), true);
     }
   }
 
@@ -89,7 +89,7 @@ export class Conversation extends Exchange {
     for (;;) {
       // Closed by a write of its own: then it is over.
       if (this.after !== STAY_OPEN || this.http === undefined) {
-        return bytes.byteLength;
+        return bytes.length;
       }
       if (this.#mustWait()) {
         this.#keep(bytes, pos, isOwn);
@@ -98,7 +98,7 @@ export class Conversation extends Exchange {
       if (this.upgrade !== undefined && this.request === undefined) {
         return pos;
       }
-      if (budget === 0 && reader.isIdle && pos < bytes.byteLength) {
+      if (budget === 0 && reader.isIdle && pos < bytes.length) {
         this.#keep(bytes, pos, isOwn);
         this.connection.wake();
         return pos;
@@ -150,7 +150,7 @@ export class Conversation extends Exchange {
 
   /** Keeps what cannot be read now, and makes the peer wait. */
   #keep(bytes: Buffer, pos: number, isOwn: boolean): void {
-    if (pos < bytes.byteLength) {
+    if (pos < bytes.length) {
       const rest = bytes.subarray(pos);
       this.#unread = isOwn ? rest : Buffer.from(rest);
       this.pausePeer();

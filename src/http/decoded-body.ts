@@ -79,7 +79,7 @@ export class DecodedBody implements BodyOrigin {
     if (this.#isOver) {
       return;
     }
-    this.#received += bytes.byteLength;
+    this.#received += bytes.length;
     if (this.#stages.length === 0) {
       this.#start(bytes[0]!);
     }
@@ -115,7 +115,7 @@ export class DecodedBody implements BodyOrigin {
   #limit(stage: Transform): void {
     let decoded = 0;
     stage.on('data', (bytes: Buffer) => {
-      decoded += bytes.byteLength;
+      decoded += bytes.length;
       this.#check(decoded);
     });
   }
@@ -143,7 +143,7 @@ export class DecodedBody implements BodyOrigin {
       if (bytes === null) {
         break;
       }
-      this.#decoded += bytes.byteLength;
+      this.#decoded += bytes.length;
       if (this.#check(this.#decoded)) {
         this.#give(bytes);
       }

@@ -136,7 +136,7 @@ export class FileCache {
   /** Keeps a file that was just opened. */
   put(key: string, source: FileSource, missing: readonly Coding[]): void {
     const { cacheMs, cacheBytesMax } = this.#limits;
-    const byteLength = source.content?.byteLength ?? 0;
+    const byteLength = source.content?.length ?? 0;
     if (this.#isClosed || byteLength > cacheBytesMax) {
       return;
     }

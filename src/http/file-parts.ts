@@ -69,7 +69,7 @@ async function readPart(
 ): Promise<boolean> {
   const buffer = Buffer.allocUnsafe(Math.min(PIECE_BYTES, end - start));
   for (let at = start; at < end; ) {
-    const wanted = Math.min(buffer.byteLength, end - at);
+    const wanted = Math.min(buffer.length, end - at);
     const bytesRead = isInThreads
       ? (await handle.read(buffer, 0, wanted, at)).bytesRead
       : readSync(handle.fd, buffer, 0, wanted, at);

@@ -76,7 +76,7 @@ export class FileSource {
   load(): void {
     const { fd } = this.handle!;
     const buffer = this.#buffer();
-    const bytesRead = readSync(fd, buffer, 0, buffer.byteLength, 0);
+    const bytesRead = readSync(fd, buffer, 0, buffer.length, 0);
     this.#keep(buffer, bytesRead, fstatSync(fd, { bigint: true }));
   }
 
@@ -84,7 +84,7 @@ export class FileSource {
   async loadInThreads(): Promise<void> {
     const handle = this.handle!;
     const buffer = this.#buffer();
-    const { bytesRead } = await handle.read(buffer, 0, buffer.byteLength, 0);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
     this.#keep(buffer, bytesRead, await statOf(handle));
   }
 

@@ -50,7 +50,7 @@ export class HttpConnection {
       // An action is carried out as far as it concerns the connection; it is not the return value of a hook here.
       if (handler.onOpen?.(connection) === 'close') {
         connection.close();
-      } else if (first.byteLength > 0 && handler.onData(connection, first) === 'close') {
+      } else if (first.length > 0 && handler.onData(connection, first) === 'close') {
         connection.close();
       } else if (isPeerDone) {
         endDelegate(connection, handler);

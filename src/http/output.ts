@@ -43,7 +43,7 @@ export class Output {
   addBytes(bytes: Uint8Array): void {
     this.#encode();
     this.#scratch.set(bytes, this.#at);
-    this.#at += bytes.byteLength;
+    this.#at += bytes.length;
   }
 
   /** Text that is not ASCII, as UTF-8; at most LARGE_BYTES of it. */
@@ -65,7 +65,7 @@ export class Output {
   /** All that was gathered, borrowed until the next call. */
   take(): Buffer {
     this.#encode();
-    if (this.#view.byteLength !== this.#at) {
+    if (this.#view.length !== this.#at) {
       this.#view = this.#scratch.subarray(0, this.#at);
     }
     this.#at = 0;

@@ -37,7 +37,7 @@ export class PartialHead<HeadLimits extends Limits> {
   parse(bytes: Buffer, start: number): number {
     const head = this.#head;
     const had = this.length;
-    const end = bytes.byteLength;
+    const end = bytes.length;
     let outcome: number;
     if (had === 0) {
       head.restart(bytes, start);
@@ -65,7 +65,7 @@ export class PartialHead<HeadLimits extends Limits> {
   /** Gives up what was begun. Memory of more than `spare` bytes is let go. */
   forget(spare = Number.POSITIVE_INFINITY): void {
     this.length = 0;
-    if (this.#bytes.byteLength > spare) {
+    if (this.#bytes.length > spare) {
       this.#bytes = NO_BYTES;
     }
   }
@@ -73,8 +73,8 @@ export class PartialHead<HeadLimits extends Limits> {
   #keep(bytes: Buffer, start: number, end: number): void {
     const had = this.length;
     const length = had + end - start;
-    if (this.#bytes.byteLength < length) {
-      const wanted = Math.max(length, this.#bytes.byteLength * 2, FIRST_BYTES);
+    if (this.#bytes.length < length) {
+      const wanted = Math.max(length, this.#bytes.length * 2, FIRST_BYTES);
       const grown = Buffer.allocUnsafeSlow(
         Math.max(length, Math.min(wanted, this.#limits.headBytesMax)),
       );

@@ -117,7 +117,7 @@ function push(
   if (!(context instanceof PendingHeader)) {
     return handler.onData?.(connection, bytes);
   }
-  const all = context.kept.byteLength === 0 ? bytes : Buffer.concat([context.kept, bytes]);
+  const all = context.kept.length === 0 ? bytes : Buffer.concat([context.kept, bytes]);
   const outcome = readProxyHeader(all);
   if (outcome === 'more') {
     // At most PROXY_BYTES_MAX: beyond that the header is bad.
@@ -130,7 +130,7 @@ function push(
   }
   const action = accept(handler, connection, context, outcome);
   const rest = all.subarray(outcome.byteLength);
-  return action === 'close' || rest.byteLength === 0 || connection.state === 'closed'
+  return action === 'close' || rest.length === 0 || connection.state === 'closed'
     ? action
     : handler.onData?.(connection, rest);
 }

@@ -41,14 +41,14 @@ export const PROXY_BYTES_MAX = 4_096;
 
 /** Reads a header from the start of `bytes`, of which at most PROXY_BYTES_MAX are looked at. */
 export function readProxyHeader(bytes: Buffer): ProxyOutcome {
-  if (bytes.byteLength === 0) {
+  if (bytes.length === 0) {
     return 'more';
   }
   return bytes[0] === V1_START[0] ? readV1(bytes) : readV2(bytes);
 }
 
 function startsLike(bytes: Buffer, start: Buffer): boolean {
-  const n = Math.min(bytes.byteLength, start.byteLength);
+  const n = Math.min(bytes.length, start.length);
   return bytes.compare(start, 0, n, 0, n) === 0;
 }
 
@@ -56,7 +56,7 @@ function readV2(bytes: Buffer): ProxyOutcome {
   if (!startsLike(bytes, V2_SIGNATURE)) {
     return 'bad';
   }
-  return readProxyV2(bytes, V2_SIGNATURE.byteLength, PROXY_BYTES_MAX);
+  return readProxyV2(bytes, V2_SIGNATURE.length, PROXY_BYTES_MAX);
 }
 
 function readV1(bytes: Buffer): ProxyOutcome {
@@ -65,10 +65,10 @@ function readV1(bytes: Buffer): ProxyOutcome {
   }
   const end = bytes.subarray(0, V1_BYTES_MAX).indexOf('\r\n');
   if (end < 0) {
-    return bytes.byteLength >= V1_BYTES_MAX ? 'bad' : 'more';
+    return bytes.length >= V1_BYTES_MAX ? 'bad' : 'more';
   }
   const byteLength = end + 2;
-  const line = bytes.toString('latin1', V1_START.byteLength, end);
+  const line = bytes.toString('latin1', V1_START.length, end);
   if (line === 'UNKNOWN' || line.startsWith('UNKNOWN ')) {
     // Whatever follows says nothing, by definition.
     const header = { version: 1, source: undefined, destination: undefined, values: [] } as const;
@@ -107,7 +107,7 @@ function portOf(text: string): number | undefined {
 
 /** 4 or 16 bytes of an address, and a port. */
 export function tcpUrl(address: Uint8Array, port: number): string {
-  return address.byteLength === 4
+  return address.length === 4
     ? `tcp://${formatIpv4(address)}:${port}`
     : `tcp://[${formatIpv6(address)}]:${port}`;
 }

@@ -19,7 +19,7 @@ export const V2_PATH_BYTES = 108;
 /** `signatureLength` bytes are known to be right. */
 export function readProxyV2(bytes: Buffer, signatureLength: number, max: number): ProxyOutcome {
   const at = signatureLength;
-  if (bytes.byteLength < at + 4) {
+  if (bytes.length < at + 4) {
     return 'more';
   }
   const command = bytes[at]!;
@@ -29,7 +29,7 @@ export function readProxyV2(bytes: Buffer, signatureLength: number, max: number)
   if ((command !== V2_LOCAL && command !== V2_PROXY) || byteLength > max) {
     return 'bad';
   }
-  if (bytes.byteLength < byteLength) {
+  if (bytes.length < byteLength) {
     return 'more';
   }
   const header = bytes.subarray(0, byteLength);
@@ -65,7 +65,7 @@ function readAddresses(family: number, body: Buffer): Addresses | undefined {
   const addressLength = family === V2_TCP4 ? 4 : family === V2_TCP6 ? 16 : V2_PATH_BYTES;
   if (family === V2_TCP4 || family === V2_TCP6) {
     const byteLength = addressLength * 2 + 4;
-    if (body.byteLength < byteLength) {
+    if (body.length < byteLength) {
       return undefined;
     }
     const url = (start: number, portAt: number) => {
@@ -78,7 +78,7 @@ function readAddresses(family: number, body: Buffer): Addresses | undefined {
   }
   if (family === V2_UNIX) {
     const byteLength = V2_PATH_BYTES * 2;
-    if (body.byteLength < byteLength) {
+    if (body.length < byteLength) {
       return undefined;
     }
     const url = (start: number) => {
@@ -90,7 +90,7 @@ function readAddresses(family: number, body: Buffer): Addresses | undefined {
   }
   // AF_UNSPEC, or datagrams: all of the rest is skipped, since its layout is not known.
   return family === 0 || (family & 0x0f) === 2
-    ? { source: undefined, destination: undefined, byteLength: body.byteLength }
+    ? { source: undefined, destination: undefined, byteLength: body.length }
     : undefined;
 }
 
@@ -98,13 +98,13 @@ function readAddresses(family: number, body: Buffer): Addresses | undefined {
 function readValues(bytes: Buffer): ProxyValue[] | undefined {
   const values: ProxyValue[] = [];
   let at = 0;
-  while (at < bytes.byteLength) {
-    if (bytes.byteLength - at < 3) {
+  while (at < bytes.length) {
+    if (bytes.length - at < 3) {
       return undefined;
     }
     const length = bytes.readUInt16BE(at + 1);
     const end = at + 3 + length;
-    if (end > bytes.byteLength) {
+    if (end > bytes.length) {
       return undefined;
     }
     values.push({ type: bytes[at]!, bytes: Buffer.from(bytes.subarray(at + 3, end)) });
@@ -120,7 +120,7 @@ function isChecksumRight(header: Buffer, values: readonly ProxyValue[]): boolean
     return true;
   }
   const [{ bytes }] = sums as [ProxyValue];
-  if (sums.length > 1 || bytes.byteLength !== 4) {
+  if (sums.length > 1 || bytes.length !== 4) {
     return false;
   }
   const copy = Buffer.from(header);
@@ -131,15 +131,15 @@ function isChecksumRight(header: Buffer, values: readonly ProxyValue[]): boolean
 
 /** Where the bytes of a value are: the values are the last that the header has. */
 function positionOfValue(header: Buffer, values: readonly ProxyValue[], type: number): number {
-  let at = header.byteLength;
+  let at = header.length;
   for (const value of values) {
-    at -= 3 + value.bytes.byteLength;
+    at -= 3 + value.bytes.length;
   }
   for (const value of values) {
     if (value.type === type) {
       break;
     }
-    at += 3 + value.bytes.byteLength;
+    at += 3 + value.bytes.length;
   }
   return at + 3;
 }

@@ -55,10 +55,10 @@ function encodeV1({ source, destination, values = [], checksum }: ProxyHeaderOpt
   }
   const from = source === undefined ? undefined : tcpEnd(source);
   const to = destination === undefined ? undefined : tcpEnd(destination);
-  if (from === undefined || to?.address.byteLength !== from.address.byteLength) {
+  if (from === undefined || to?.address.length !== from.address.length) {
     return Buffer.from('PROXY UNKNOWN\r\n');
   }
-  const family = from.address.byteLength === 4 ? 'TCP4' : 'TCP6';
+  const family = from.address.length === 4 ? 'TCP4' : 'TCP6';
   const [a, b] = [from, to].map(({ address }) =>
     tcpUrl(address, 0).slice('tcp://'.length, -':0'.length).replace(/[[\]]/g, ''),
   );
@@ -83,25 +83,25 @@ function encodeV2({
     pieces.push(encodeValue(V2_CRC32C, Buffer.alloc(4)));
   }
   const body = Buffer.concat(pieces);
-  if (body.byteLength > LENGTH_MAX) {
-    throw new RangeError(`The header has ${body.byteLength} bytes, at most ${LENGTH_MAX}`);
+  if (body.length > LENGTH_MAX) {
+    throw new RangeError(`The header has ${body.length} bytes, at most ${LENGTH_MAX}`);
   }
   const start = Buffer.alloc(4);
   start[0] = addresses === undefined ? V2_LOCAL : V2_PROXY;
   start[1] = addresses?.family ?? 0;
-  start.writeUInt16BE(body.byteLength, 2);
+  start.writeUInt16BE(body.length, 2);
   const header = Buffer.concat([V2_SIGNATURE, start, body]);
   if (checksum) {
-    header.writeUInt32BE(crc32c(header), header.byteLength - 4);
+    header.writeUInt32BE(crc32c(header), header.length - 4);
   }
   return header;
 }
 
 function encodeValue(type: number, bytes: Uint8Array): Buffer {
-  if (bytes.byteLength > LENGTH_MAX) {
-    throw new RangeError(`A value has ${bytes.byteLength} bytes, at most ${LENGTH_MAX}`);
+  if (bytes.length > LENGTH_MAX) {
+    throw new RangeError(`A value has ${bytes.length} bytes, at most ${LENGTH_MAX}`);
   }
-  const start = Buffer.from([type, bytes.byteLength >> 8, bytes.byteLength & 0xff]);
+  const start = Buffer.from([type, bytes.length >> 8, bytes.length & 0xff]);
   return Buffer.concat([start, bytes]);
 }
 
@@ -125,13 +125,13 @@ function encodeAddresses(
   }
   const from = tcpEnd(source);
   const to = tcpEnd(destination);
-  if (from === undefined || to?.address.byteLength !== from.address.byteLength) {
+  if (from === undefined || to?.address.length !== from.address.length) {
     return undefined;
   }
   const ports = Buffer.alloc(4);
   ports.writeUInt16BE(from.port, 0);
   ports.writeUInt16BE(to.port, 2);
-  const family = from.address.byteLength === 4 ? V2_TCP4 : V2_TCP6;
+  const family = from.address.length === 4 ? V2_TCP4 : V2_TCP6;
   return { family, bytes: Buffer.concat([from.address, to.address, ports]) };
 }
 

@@ -90,7 +90,7 @@ export class RequestBody {
       }
       this.receive({
         onData: (bytes) => {
-          length += bytes.byteLength;
+          length += bytes.length;
           if (length > max) {
             pieces.length = 0;
             reject(tooLarge(max));

@@ -60,7 +60,7 @@ export class RequestReader extends MessageReader {
 
   /** Reads on from `start`; call again from `pos` until READ_MORE. The bytes must be whole: they go on to their end. */
   next(bytes: Buffer, start: number): number {
-    const end = bytes.byteLength;
+    const end = bytes.length;
     this.pos = start;
     switch (this.#state) {
       case IN_HEAD:

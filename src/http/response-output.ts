@@ -58,7 +58,7 @@ export abstract class ResponseOutput {
   }
 
   emitBody(bytes: Uint8Array): void {
-    if (bytes.byteLength > LARGE_BYTES) {
+    if (bytes.length > LARGE_BYTES) {
       this.emitLarge(bytes);
     } else {
       this.emitBytes(bytes);
@@ -199,7 +199,7 @@ export abstract class ResponseOutput {
   get waitingBytes(): number {
     let bytes = this.connection.queuedBytes + this.connection.queuedFileBytes;
     for (const held of this.#held) {
-      bytes += held.byteLength;
+      bytes += held.length;
     }
     return bytes;
   }

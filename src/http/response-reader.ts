@@ -95,7 +95,7 @@ export class ResponseReader extends MessageReader {
 
   /** Reads on from `start`; call again from `pos` until READ_MORE. */
   next(bytes: Buffer, start: number): number {
-    const end = bytes.byteLength;
+    const end = bytes.length;
     this.pos = start;
     switch (this.#state) {
       case IDLE:

@@ -137,7 +137,7 @@ export class HttpResponse {
   #sendWhole(body: BodyInput): void {
     const http = this.#http;
     const isText = typeof body === 'string';
-    const length = isText ? utf8Length(body) : body.byteLength;
+    const length = isText ? utf8Length(body) : body.length;
     const declared = this.#fields === undefined ? -1 : this.#fields.contentLength;
     const mayHaveBody = !isBodyless(this.#status);
     const isSent = mayHaveBody && !http.isHead;
@@ -193,20 +193,20 @@ export class HttpResponse {
   write(piece: BodyInput): WriteResult {
     checkBody(piece);
     const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
-    const answer = this.#beginPiece(bytes.byteLength);
+    const answer = this.#beginPiece(bytes.length);
     if (answer !== undefined) {
       return answer;
     }
     const result =
       this.#framing === BY_CHUNKS
         ? this.#http.writePieces([
-            Buffer.from(`${bytes.byteLength.toString(16)}\r\n`, 'latin1'),
+            Buffer.from(`${bytes.length.toString(16)}\r\n`, 'latin1'),
             bytes,
             CRLF,
           ])
         : this.#http.writePieces([bytes]);
     if (result === 'sent' || result === 'queued') {
-      this.#left -= bytes.byteLength;
+      this.#left -= bytes.length;
     }
     return result;
   }
@@ -285,7 +285,7 @@ export class HttpResponse {
   #sendRest(body: BodyInput | undefined): void {
     const http = this.#http;
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-    const length = bytes?.byteLength ?? 0;
+    const length = bytes?.length ?? 0;
     if (this.#framing === BY_LENGTH) {
       if (length > this.#left) {
         throw new RangeError(`${length} bytes are more than content-length leaves: ${this.#left}`);

@@ -124,7 +124,7 @@ export class WebRequest {
 
   async arrayBuffer(): Promise<ArrayBuffer> {
     const bytes = await this.#bytes();
-    const copy = new ArrayBuffer(bytes.byteLength);
+    const copy = new ArrayBuffer(bytes.length);
     new Uint8Array(copy).set(bytes);
     return copy;
   }

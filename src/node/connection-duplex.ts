@@ -98,7 +98,7 @@ export class ConnectionDuplex extends Duplex {
     if (this.destroyed) {
       return;
     }
-    this.bytesRead += bytes.byteLength;
+    this.bytesRead += bytes.length;
     this.#inactivity.refresh();
     guard(() => {
       if (!this.push(bytes) && !this.#isPausing) {
@@ -142,12 +142,12 @@ export class ConnectionDuplex extends Duplex {
     _encoding: string,
     callback: (error?: Error | null) => void,
   ): void {
-    this.#write([chunk], chunk.byteLength, callback);
+    this.#write([chunk], chunk.length, callback);
   }
 
   override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
     const pieces = chunks.map(({ chunk }) => chunk);
-    const byteLength = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+    const byteLength = pieces.reduce((sum, piece) => sum + piece.length, 0);
     this.#write(pieces, byteLength, callback);
   }
 

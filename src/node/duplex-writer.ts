@@ -57,9 +57,9 @@ export class DuplexWriter {
         return;
       }
       if (result !== 'full') {
-        this.taken += slice.byteLength;
-        offset += slice.byteLength;
-        if (offset >= pieces[i].byteLength) {
+        this.taken += slice.length;
+        offset += slice.length;
+        if (offset >= pieces[i].length) {
           i += 1;
           offset = 0;
         }

@@ -48,7 +48,7 @@ export function toWebStreams(connection: Connection, options: WebStreamsOptions 
   const writer = new DuplexWriter(ours, options.writableHighWaterMark ?? HIGH_WATER_MARK);
   const writable = new globalThis.WritableStream<Uint8Array>({
     write: (chunk) =>
-      whenCalled((callback) => writer.write([checked(chunk)], chunk.byteLength, callback)),
+      whenCalled((callback) => writer.write([checked(chunk)], chunk.length, callback)),
     close: async () => {
       await whenCalled((callback) => writer.end(callback));
       source.writableEnded();
@@ -128,7 +128,7 @@ class ByteSource implements ChunkConsumer {
     }
     const controller = this.#controller!;
     // The stream takes the memory away, and a pooled one is not ours alone.
-    const isOwn = bytes.byteLength === bytes.buffer.byteLength;
+    const isOwn = bytes.length === bytes.buffer.byteLength;
     controller.enqueue(isOwn ? bytes : new Uint8Array(bytes));
     if ((controller.desiredSize ?? 0) <= 0 && !this.#isPausing) {
       this.#isPausing = true;

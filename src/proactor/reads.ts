@@ -41,7 +41,7 @@ export function roomOf({ reads, held, proactor }: Channel): Uint8Array | undefin
     return undefined;
   }
   const { buffer, size } = operation;
-  if (buffer.byteLength - size < ROOM_MIN || buffer.buffer instanceof SharedArrayBuffer) {
+  if (buffer.length - size < ROOM_MIN || buffer.buffer instanceof SharedArrayBuffer) {
     return undefined;
   }
   return size === 0 ? buffer : buffer.subarray(size);
@@ -52,7 +52,7 @@ export function onBytes(channel: Channel, bytes: Buffer): void {
   const { reads, proactor } = channel;
   let at = 0;
   if (channel.held === undefined) {
-    for (let operation = reads.head; at < bytes.byteLength; operation = reads.head) {
+    for (let operation = reads.head; at < bytes.length; operation = reads.head) {
       const n = operation === undefined ? 0 : feed(channel, operation, bytes, at);
       if (n === 0) {
         break;
@@ -60,11 +60,11 @@ export function onBytes(channel: Channel, bytes: Buffer): void {
       at += n;
     }
   }
-  if (at < bytes.byteLength) {
+  if (at < bytes.length) {
     hold(channel, at === 0 ? bytes : bytes.subarray(at));
   }
   if (reads.head === undefined) {
-    if (bytes.byteLength > HELD_UNPAUSED_MAX) {
+    if (bytes.length > HELD_UNPAUSED_MAX) {
       // More is coming right now.
       pause(channel);
     } else {
@@ -89,7 +89,7 @@ export function pauseUnasked(channel: Channel): void {
 
 export function dropHeld(channel: Channel): void {
   if (channel.held !== undefined) {
-    channel.proactor.heldBytes -= channel.held.byteLength - channel.heldAt;
+    channel.proactor.heldBytes -= channel.held.length - channel.heldAt;
     channel.held = undefined;
   }
 }
@@ -107,21 +107,21 @@ function feed(channel: Channel, operation: Operation, bytes: Buffer, at: number)
       return 0;
     }
     operation.buffer = copy;
-    n = copy.byteLength;
+    n = copy.length;
   } else {
     const { buffer, size } = operation;
     // None if its user has given its memory away.
-    n = Math.max(0, Math.min(buffer.byteLength - size, bytes.byteLength - at));
+    n = Math.max(0, Math.min(buffer.length - size, bytes.length - at));
     if (n === 0) {
       return 0;
     }
     const isThere = bytes.buffer === buffer.buffer && bytes.byteOffset === buffer.byteOffset + size;
     if (!isThere) {
-      buffer.set(n === bytes.byteLength ? bytes : bytes.subarray(at, at + n), size);
+      buffer.set(n === bytes.length ? bytes : bytes.subarray(at, at + n), size);
     }
   }
   operation.size += n;
-  if (operation.kind !== READ_FULL || operation.size === operation.buffer.byteLength) {
+  if (operation.kind !== READ_FULL || operation.size === operation.buffer.length) {
     channel.reads.shift();
     proactor.complete(channel, operation, undefined);
   }
@@ -133,7 +133,7 @@ function feedHeld(channel: Channel, operation: Operation): boolean {
   const n = feed(channel, operation, held, channel.heldAt);
   channel.heldAt += n;
   channel.proactor.heldBytes -= n;
-  if (channel.heldAt === held.byteLength) {
+  if (channel.heldAt === held.length) {
     channel.held = undefined;
   }
   return n > 0;
@@ -144,8 +144,8 @@ function hold(channel: Channel, bytes: Buffer): void {
   channel.held =
     held === undefined ? Buffer.from(bytes) : Buffer.concat([held.subarray(heldAt), bytes]);
   channel.heldAt = 0;
-  channel.proactor.heldBytes += bytes.byteLength;
-  if (channel.held.byteLength > HELD_UNPAUSED_MAX || channel.reads.head !== undefined) {
+  channel.proactor.heldBytes += bytes.length;
+  if (channel.held.length > HELD_UNPAUSED_MAX || channel.reads.head !== undefined) {
     pause(channel);
   }
 }

@@ -16,7 +16,7 @@ export class SharedMemory {
 
   /** A copy of `bytes` from `at` on, as far as there is room for it; undefined: wait for the next batch. */
   copy(bytes: Uint8Array, at: number): Buffer | undefined {
-    const wanted = bytes.byteLength - at;
+    const wanted = bytes.length - at;
     const room = this.#size - this.#used;
     if (wanted > room && this.#used > 0) {
       return undefined;
@@ -26,7 +26,7 @@ export class SharedMemory {
     const n = Math.min(wanted, room);
     const start = this.#used;
     const end = start + n;
-    this.#filling.set(n === bytes.byteLength ? bytes : bytes.subarray(at, at + n), start);
+    this.#filling.set(n === bytes.length ? bytes : bytes.subarray(at, at + n), start);
     this.#used = end;
     return this.#filling.subarray(start, end);
   }

@@ -143,7 +143,7 @@ function checkBuffer(method: string, buffer: unknown): void {
     const got = buffer === null ? 'null' : typeof buffer;
     throw new TypeError(`Cannot ${method}: expected a buffer, a Uint8Array, got ${got}`);
   }
-  if (buffer.byteLength === 0) {
+  if (buffer.length === 0) {
     throw new RangeError(`Cannot ${method}: the buffer is empty`);
   }
 }

@@ -36,7 +36,7 @@ export function extractWrites(
 
 /** Whether the connection does not have all of it yet. */
 export function isWaiting(operation: Operation): boolean {
-  return operation.size < operation.buffer.byteLength;
+  return operation.size < operation.buffer.length;
 }
 
 /** Hands over what may be. */
@@ -50,11 +50,9 @@ export function advanceWrites(channel: Channel): void {
   while (channel.waiting !== undefined && channel.handed - channel.sent < IN_FLIGHT_MAX) {
     const operation: Operation = channel.waiting;
     const { buffer, size } = operation;
-    const rest = buffer.byteLength - size;
+    const rest = buffer.length - size;
     const n = Math.min(rest, PIECE_BYTES);
-    const result = connection.write(
-      n === buffer.byteLength ? buffer : buffer.subarray(size, size + n),
-    );
+    const result = connection.write(n === buffer.length ? buffer : buffer.subarray(size, size + n));
     if (result !== 'sent' && result !== 'queued') {
       onRefused(channel, result);
       break;

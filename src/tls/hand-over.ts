@@ -109,14 +109,14 @@ function mayHandOver(c: TlsConnection): boolean {
 
 /** In front of what is unread. */
 function keepHead(c: TlsConnection, head: Uint8Array | undefined): void {
-  if (head === undefined || head.byteLength === 0) {
+  if (head === undefined || head.length === 0) {
     return;
   }
   const reader = readerOf(c);
   // In a hook of the pull style it shows what was received and is not kept yet.
   reader.settle();
   const rest = reader.length > 0 ? reader.readCopy(reader.length) : undefined;
-  keep(c, Buffer.from(head.buffer, head.byteOffset, head.byteLength));
+  keep(c, Buffer.from(head.buffer, head.byteOffset, head.length));
   if (rest !== undefined) {
     keep(c, rest);
   }

@@ -60,7 +60,7 @@ export function startHandshake(c: TlsConnection, queue: HandshakeQueue): Handsha
 /** Ciphertext for a handshake that has begun. */
 export function continueHandshake(c: TlsConnection, bytes: Uint8Array): void {
   let at = 0;
-  while (at < bytes.byteLength && (c.flags & GONE) === 0) {
+  while (at < bytes.length && (c.flags & GONE) === 0) {
     if (c.handshake === undefined) {
       receive(c, bytes.subarray(at));
       return;

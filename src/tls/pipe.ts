@@ -82,9 +82,9 @@ export class Pipe {
   }
 
   /** Puts `bytes` from `from` to `to`, but up to FEED_BYTES, where OpenSSL reads; returns how many. */
-  load(bytes: Uint8Array, from: number, to: number = bytes.byteLength): number {
+  load(bytes: Uint8Array, from: number, to: number = bytes.length): number {
     const n = Math.min(to - from, FEED_BYTES);
-    const isWhole = from === 0 && n === bytes.byteLength;
+    const isWhole = from === 0 && n === bytes.length;
     this.#feed.bytes.set(isWhole ? bytes : bytes.subarray(from, from + n), 0);
     const words = this.#reading;
     const { address } = this.#feed;

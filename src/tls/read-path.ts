@@ -59,11 +59,11 @@ export function receive(c: TlsConnection, bytes: Uint8Array): void {
     onRecall(c);
   }
   let at = 0;
-  while (at < bytes.byteLength && mayDecrypt(c)) {
-    const to = Math.min(bytes.byteLength, at + FEED_BYTES);
+  while (at < bytes.length && mayDecrypt(c)) {
+    const to = Math.min(bytes.length, at + FEED_BYTES);
     const end = walkRecords(
       c,
-      to === bytes.byteLength ? bytes : bytes.subarray(0, to),
+      to === bytes.length ? bytes : bytes.subarray(0, to),
       at,
       RECORDS_MAX,
     );

@@ -25,7 +25,7 @@ export function walkRecords(
   from: number,
   recordsMax: number,
 ): number {
-  const end = bytes.byteLength;
+  const end = bytes.length;
   let at = from;
   let rest = walk.recordRest;
   let ended = 0;

@@ -153,7 +153,7 @@ export class SecureContext {
   staple(ssl: number): void {
     const { ocspResponse, calls } = this;
     if (ocspResponse !== undefined) {
-      const { byteLength } = ocspResponse;
+      const { length: byteLength } = ocspResponse;
       // OpenSSL frees it, hence its own allocator.
       const address = calls.CRYPTO_malloc(byteLength, 0, 0);
       if (address !== 0) {
@@ -248,9 +248,7 @@ export class SecureContext {
     // Without it OpenSSL still judges the certificate, and goes on whatever it finds.
     calls.SSL_CTX_set_verify(address, options.verify === false ? 0 : VERIFY_PEER, 0);
     if (protocols.length > 0) {
-      const list = Buffer.concat(
-        protocols.flatMap((each) => [Buffer.from([each.byteLength]), each]),
-      );
+      const list = Buffer.concat(protocols.flatMap((each) => [Buffer.from([each.length]), each]));
       // Unlike all others, this one returns 0 for success.
       const n = withCopy(list, (copy, length) =>
         calls.SSL_CTX_set_alpn_protos(address, copy, length),
@@ -299,7 +297,7 @@ function versionOf(version: TlsVersion): number {
 function protocolsOf(alpn: readonly string[] | undefined): readonly Buffer[] {
   return (alpn ?? []).map((name) => {
     const bytes = Buffer.from(String(name), 'latin1');
-    if (bytes.byteLength === 0 || bytes.byteLength > PROTOCOL_BYTES_MAX) {
+    if (bytes.length === 0 || bytes.length > PROTOCOL_BYTES_MAX) {
       throw new RangeError(
         `Expected a protocol of 1 to ${PROTOCOL_BYTES_MAX} bytes, got ${JSON.stringify(name)}`,
       );

@@ -159,7 +159,7 @@ export class TicketKeys {
 }
 
 function checked(key: Uint8Array): Uint8Array {
-  if (!(key instanceof Uint8Array) || key.byteLength !== TICKET_KEY_BYTES) {
+  if (!(key instanceof Uint8Array) || key.length !== TICKET_KEY_BYTES) {
     throw new TypeError(`Expected a ticket key of ${TICKET_KEY_BYTES} bytes`);
   }
   return key;

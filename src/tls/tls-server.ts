@@ -83,7 +83,7 @@ export class TlsServer {
       return;
     }
     const handshake = c.handshake!;
-    if (bytes.byteLength > 0) {
+    if (bytes.length > 0) {
       const { bytes: before } = handshake;
       handshake.bytes = before === undefined ? Buffer.from(bytes) : Buffer.concat([before, bytes]);
     }
@@ -100,7 +100,7 @@ export class TlsServer {
     const hello = handshake.bytes === undefined ? 'incomplete' : readClientHello(handshake.bytes);
     if (hello === 'incomplete') {
       const bytesMax = HELLO_BYTES_MAX * RECORD_BYTES_PER_BYTE_MAX;
-      if ((handshake.bytes?.byteLength ?? 0) > bytesMax) {
+      if ((handshake.bytes?.length ?? 0) > bytesMax) {
         this.#refuse(c, ALERT_INTERNAL_ERROR, handshakeError('the ClientHello is too long'));
       }
       return;

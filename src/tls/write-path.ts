@@ -41,14 +41,14 @@ const RECORD_PLAIN_MAX = 16_384;
 const ERROR_WANT_READ = 2;
 
 export function write(c: TlsConnection, bytes: Uint8Array): WriteResult {
-  const refusal = refuse(c, bytes.byteLength);
+  const refusal = refuse(c, bytes.length);
   return refusal ?? (push(c, bytes) ? queuedOrSent(c) : 'closed');
 }
 
 export function writev(c: TlsConnection, pieces: readonly Uint8Array[]): WriteResult {
   let byteLength = 0;
   for (const piece of pieces) {
-    byteLength += piece.byteLength;
+    byteLength += piece.length;
   }
   const refusal = refuse(c, byteLength);
   if (refusal !== undefined) {
@@ -131,7 +131,7 @@ function queuedOrSent(c: TlsConnection): WriteResult {
 /** Takes the bytes; false when the connection is gone. */
 function push(c: TlsConnection, bytes: Uint8Array): boolean {
   const { pipe } = c;
-  const { byteLength } = bytes;
+  const { length: byteLength } = bytes;
   c.bytesSent += byteLength;
   if (byteLength === 0) {
     return true;
@@ -223,7 +223,7 @@ export function retryStalled(c: TlsConnection): boolean {
   for (const piece of rare.stalled.splice(0)) {
     pipe.gather.bytes.set(piece);
     pipe.gathering = c;
-    pipe.gathered = piece.byteLength;
+    pipe.gathered = piece.length;
     flush(c);
   }
   if ((c.flags & (STALLED | GONE)) !== 0) {
@@ -286,7 +286,7 @@ export function sendWritten(c: TlsConnection): void {
 function hold(c: TlsConnection, bytes: Buffer): void {
   const rare = rareOf(c);
   rare.held.push(Buffer.from(bytes));
-  rare.heldBytes += bytes.byteLength;
+  rare.heldBytes += bytes.length;
   c.wasQueued = true;
   c.flags |= BLOCKED;
 }
@@ -304,7 +304,7 @@ function sendHeld(c: TlsConnection): boolean {
       return false;
     }
     rare.held.shift();
-    rare.heldBytes -= piece.byteLength;
+    rare.heldBytes -= piece.length;
     if (result === 'closed') {
       c.flags |= GONE;
       return false;

@@ -61,7 +61,7 @@ export class Assembly {
   append(bytes: Buffer, start: number, end: number, max: number): Buffer {
     const needed = this.#length + (end - start);
     let buffer = this.#buffer;
-    if (buffer === undefined || buffer.byteLength < needed) {
+    if (buffer === undefined || buffer.length < needed) {
       const grown = takeBuffer(needed, max);
       if (buffer !== undefined) {
         buffer.copy(grown, 0, 0, this.#length);

@@ -132,7 +132,7 @@ export class ClientHandshake implements Stage, Timed {
     const side = this.#side!;
     const socket = startSocket(side, this.#connection!, protocol ?? '', agreement, context);
     this.#settle(socket);
-    if (rest.byteLength > 0) {
+    if (rest.length > 0) {
       socket.receive(rest);
     }
   }

@@ -22,7 +22,7 @@ export class Deflater {
 
   /** The compressed message: borrowed until the next call to any context of this thread. */
   deflate(data: Uint8Array): Buffer {
-    if (data.byteLength === 0) {
+    if (data.length === 0) {
       return EMPTY;
     }
     const stream = this.#stream;
@@ -31,10 +31,10 @@ export class Deflater {
     }
     let pieces: Buffer[] | undefined;
     for (let at = 0; ; ) {
-      const isLast = data.byteLength - at <= STEP_BYTES;
+      const isLast = data.length - at <= STEP_BYTES;
       stream.step(data, at, isLast ? Z_SYNC_FLUSH : Z_NO_FLUSH);
       at += stream.consumed;
-      const isDone = at >= data.byteLength && stream.produced < STEP_BYTES;
+      const isDone = at >= data.length && stream.produced < STEP_BYTES;
       if (isDone && pieces === undefined) {
         return stream.output.subarray(0, stream.produced - TAIL_BYTES);
       }
@@ -42,7 +42,7 @@ export class Deflater {
       pieces.push(Buffer.from(stream.output));
       if (isDone) {
         const whole = Buffer.concat(pieces);
-        return whole.subarray(0, whole.byteLength - TAIL_BYTES);
+        return whole.subarray(0, whole.length - TAIL_BYTES);
       }
     }
   }

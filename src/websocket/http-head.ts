@@ -35,17 +35,17 @@ export class HeadReader {
    * on, is what follows it.
    */
   push(piece: Buffer): number | HeadError | undefined {
-    const before = this.#bytes?.byteLength ?? 0;
+    const before = this.#bytes?.length ?? 0;
     // Never more than the limit is kept; one byte over it tells.
     const part = piece.subarray(0, HEAD_BYTES_MAX + 1 - before);
     const bytes = this.#bytes === undefined ? part : Buffer.concat([this.#bytes, part]);
     const end = bytes.indexOf(END, Math.max(0, this.#scanned - END.length + 1));
-    this.#scanned = bytes.byteLength;
+    this.#scanned = bytes.length;
     if (end >= 0) {
       this.#bytes = bytes.subarray(0, end + 2);
       return end + END.length - before;
     }
-    if (bytes.byteLength > HEAD_BYTES_MAX) {
+    if (bytes.length > HEAD_BYTES_MAX) {
       return 'too-large';
     }
     if (bytes[0] === LF || bytes.indexOf('\n\n') >= 0) {

@@ -83,7 +83,7 @@ export class Inflater {
 
   #step(data: Buffer): Buffer | Violation | undefined {
     const stream = this.#stream;
-    const end = data.byteLength + TAIL.byteLength;
+    const end = data.length + TAIL.length;
     const status = stream.step(data, this.#at, TAIL);
     const { consumed, produced } = stream;
     const before = this.#length;
@@ -91,7 +91,7 @@ export class Inflater {
     if (before + produced > this.#bytesMax) {
       return VIOLATIONS.TOO_BIG;
     }
-    if (before + produced > Math.max(RATIO_FROM_BYTES, data.byteLength * this.#ratioMax)) {
+    if (before + produced > Math.max(RATIO_FROM_BYTES, data.length * this.#ratioMax)) {
       return VIOLATIONS.DEFLATE_RATIO;
     }
     // At the end of a block nothing is left to come out, even if the output is exactly full.
@@ -122,9 +122,9 @@ export class Inflater {
   /** To the end of a buffer that doubles, up to the message's limit. */
   #append(piece: Buffer): void {
     const length = this.#length;
-    const needed = length + piece.byteLength;
+    const needed = length + piece.length;
     const before = this.#gathered;
-    if (before === undefined || before.byteLength < needed) {
+    if (before === undefined || before.length < needed) {
       this.#gathered = takeBuffer(needed, this.#bytesMax);
       if (before !== undefined) {
         before.copy(this.#gathered, 0, 0, length);

@@ -37,7 +37,7 @@ export function takeBuffer(needed: number, max: number): Buffer {
 
 /** Gives a buffer of `takeBuffer` back, which nobody may use any more. */
 export function giveBuffer(buffer: Buffer): void {
-  const bits = bitsOf(buffer.byteLength);
+  const bits = bitsOf(buffer.length);
   if (bits >= 0 && spares[bits]!.length < SPARES_MAX) {
     spares[bits]!.push(buffer);
   }

@@ -33,37 +33,37 @@ export function encodePublication(
 ): Buffer {
   checkMessage('publish', data);
   const name = Buffer.from(topic);
-  if (name.byteLength === 0 || name.byteLength > TOPIC_BYTES_MAX) {
+  if (name.length === 0 || name.length > TOPIC_BYTES_MAX) {
     throw new TypeError(`Expected a topic of 1 to ${TOPIC_BYTES_MAX} bytes, got ${topic}`);
   }
   const isBinary = options.isBinary ?? typeof data !== 'string';
   const payload = typeof data === 'string' ? Buffer.from(data) : data;
-  const frameAt = TOPIC_AT + name.byteLength;
-  const payloadAt = frameAt + headerBytes(payload.byteLength, false);
-  const byteLength = payloadAt + payload.byteLength;
+  const frameAt = TOPIC_AT + name.length;
+  const payloadAt = frameAt + headerBytes(payload.length, false);
+  const byteLength = payloadAt + payload.length;
   if (byteLength > LETTER_BYTES_MAX) {
     throw new RangeError(
-      `Cannot publish ${payload.byteLength} bytes: expected at most ${LETTER_BYTES_MAX} with topic and headers`,
+      `Cannot publish ${payload.length} bytes: expected at most ${LETTER_BYTES_MAX} with topic and headers`,
     );
   }
   const letter = Buffer.allocUnsafeSlow(byteLength);
   letter.writeUInt32BE(MARK, 0);
-  letter.writeUInt16BE(name.byteLength, 4);
+  letter.writeUInt16BE(name.length, 4);
   letter.writeUInt16BE(payloadAt, 6);
   letter.set(name, TOPIC_AT);
-  writeHeader(letter, frameAt, FIN | (isBinary ? BINARY : TEXT), payload.byteLength, undefined);
+  writeHeader(letter, frameAt, FIN | (isBinary ? BINARY : TEXT), payload.length, undefined);
   letter.set(payload, payloadAt);
   return letter;
 }
 
 /** Undefined for what is no publication. */
 export function decodePublication(letter: Buffer): Publication | undefined {
-  if (letter.byteLength < TOPIC_AT + 3 || letter.readUInt32BE(0) !== MARK) {
+  if (letter.length < TOPIC_AT + 3 || letter.readUInt32BE(0) !== MARK) {
     return undefined;
   }
   const frameAt = TOPIC_AT + letter.readUInt16BE(4);
   const payloadAt = letter.readUInt16BE(6);
-  if (payloadAt <= frameAt || payloadAt > letter.byteLength) {
+  if (payloadAt <= frameAt || payloadAt > letter.length) {
     return undefined;
   }
   return {

@@ -84,7 +84,7 @@ export class Receiver {
    * inflated, which is reported before them by the first call, also without bytes, after `sink.onInflated`.
    */
   receive(bytes: Buffer, sink: FrameSink): number {
-    const end = bytes.byteLength;
+    const end = bytes.length;
     let at = 0;
     if ((this.#flags & (LATE | PAUSED)) === LATE) {
       this.#takeLate(sink);
@@ -367,7 +367,7 @@ export class Receiver {
 
   /** Section 5.5.1; data after a close frame is not processed. */
   #close(data: Buffer, sink: FrameSink): void {
-    if (data.byteLength === 0) {
+    if (data.length === 0) {
       this.stop();
       sink.onCloseFrame(CloseCode.NO_STATUS, data);
       return;

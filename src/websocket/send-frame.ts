@@ -34,7 +34,7 @@ export function sendFrame(
   payload: Uint8Array,
   isClient: boolean,
 ): WriteResult {
-  const { byteLength } = payload;
+  const { length: byteLength } = payload;
   const key = isClient ? newKey() : undefined;
   if (byteLength <= PAYLOAD_MAX) {
     return sendSmall(connection, first, payload, key);
@@ -55,16 +55,16 @@ export function sendFrame(
 /** A frame in a buffer of its own. */
 export function encodeFrame(first: number, payload: Uint8Array, key: number | undefined): Buffer {
   const frame = Buffer.allocUnsafeSlow(
-    headerBytes(payload.byteLength, key !== undefined) + payload.byteLength,
+    headerBytes(payload.length, key !== undefined) + payload.length,
   );
   fill(frame, first, payload, key);
   return frame;
 }
 
 function fill(target: Buffer, first: number, payload: Uint8Array, key: number | undefined): number {
-  const at = writeHeader(target, 0, first, payload.byteLength, key);
+  const at = writeHeader(target, 0, first, payload.length, key);
   target.set(payload, at);
-  const end = at + payload.byteLength;
+  const end = at + payload.length;
   if (key !== undefined) {
     mask(target, at, end, key, 0);
   }
@@ -127,9 +127,9 @@ export function checkMessage(method: string, data: unknown): void {
 export function controlPayload(method: string, data: string | Uint8Array): Uint8Array {
   checkMessage(method, data);
   const payload = typeof data === 'string' ? Buffer.from(data) : data;
-  if (payload.byteLength > CONTROL_BYTES_MAX) {
+  if (payload.length > CONTROL_BYTES_MAX) {
     throw new RangeError(
-      `Cannot ${method}: expected at most ${CONTROL_BYTES_MAX} bytes, got ${payload.byteLength}`,
+      `Cannot ${method}: expected at most ${CONTROL_BYTES_MAX} bytes, got ${payload.length}`,
     );
   }
   return payload;

@@ -27,7 +27,7 @@ export function sendMessage(
     checkMessage('send', data);
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     result =
-      bytes.byteLength >= compression.thresholdBytes
+      bytes.length >= compression.thresholdBytes
         ? sendCompressed(socket, first, bytes)
         : sendFrame(connection, first, bytes, isClient);
   } else if (typeof data === 'string') {
@@ -54,11 +54,11 @@ function sendCompressed(socket: Sender, first: number, bytes: Uint8Array): Write
   const { connection, isClient } = socket;
   const { deflater, keeps } = socket.compression!;
   let packed = deflater.deflate(bytes);
-  if (packed.byteLength > PAYLOAD_MAX) {
+  if (packed.length > PAYLOAD_MAX) {
     // A write may call the user's receipts before it copies, and these may compress.
     packed = Buffer.from(packed);
   }
-  if (!keeps && packed.byteLength >= bytes.byteLength) {
+  if (!keeps && packed.length >= bytes.length) {
     return sendFrame(connection, first, bytes, isClient);
   }
   const result = sendFrame(connection, first | RSV1, packed, isClient);

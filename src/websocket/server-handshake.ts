@@ -78,7 +78,7 @@ export class ServerHandshake implements Stage, Timed {
       return;
     }
     if (this.#opening !== undefined) {
-      this.#rest = bytes.byteLength === 0 ? this.#rest : Buffer.concat([this.#rest, bytes]);
+      this.#rest = bytes.length === 0 ? this.#rest : Buffer.concat([this.#rest, bytes]);
       this.#conclude();
       return;
     }
@@ -157,7 +157,7 @@ export class ServerHandshake implements Stage, Timed {
     this.#connection.write(response);
     const context = decision?.context;
     const socket = startSocket(side, this.#connection, protocol, agreement, context);
-    if (rest.byteLength > 0) {
+    if (rest.length > 0) {
       socket.receive(rest);
     }
   }

@@ -48,7 +48,7 @@ export class Rare {
 
 /** The payload of a close frame (RFC 6455 section 5.5.1). */
 export function closePayload(code: number, reason: Uint8Array): Buffer {
-  const payload = Buffer.alloc(2 + reason.byteLength);
+  const payload = Buffer.alloc(2 + reason.length);
   payload.writeUInt16BE(code);
   payload.set(reason, 2);
   return payload;
@@ -62,9 +62,9 @@ export function checkedClosePayload(code: number, reason: string): Buffer {
     );
   }
   const text = Buffer.from(reason);
-  if (text.byteLength > CLOSE_REASON_BYTES_MAX) {
+  if (text.length > CLOSE_REASON_BYTES_MAX) {
     throw new RangeError(
-      `Expected a close reason of at most ${CLOSE_REASON_BYTES_MAX} bytes, got ${text.byteLength}`,
+      `Expected a close reason of at most ${CLOSE_REASON_BYTES_MAX} bytes, got ${text.length}`,
     );
   }
   return closePayload(code, text);

@@ -101,7 +101,7 @@ export class Topic implements Subscription {
 
   #send(socket: WebSocketConnection, frame: Buffer): WriteResult {
     const { connection } = socket;
-    const isShared = frame.byteLength >= SHARED_FROM_BYTES && connection.queuedBytes > 0;
+    const isShared = frame.length >= SHARED_FROM_BYTES && connection.queuedBytes > 0;
     const result = isShared ? connection.writeOwned(frame) : connection.write(frame);
     if (result === 'full') {
       this.#count('droppedFull');
@@ -160,7 +160,7 @@ class PackedFrames {
     if (
       compression === undefined ||
       compression.keeps ||
-      payload.byteLength < compression.thresholdBytes
+      payload.length < compression.thresholdBytes
     ) {
       return frame;
     }
@@ -168,7 +168,7 @@ class PackedFrames {
     let packed = this.#packed?.get(deflater);
     if (packed === undefined) {
       const bytes = deflater.deflate(payload);
-      const isSmaller = bytes.byteLength < payload.byteLength;
+      const isSmaller = bytes.length < payload.length;
       packed = isSmaller ? encodeFrame(first | RSV1, bytes, undefined) : frame;
       this.#packed ??= new Map();
       this.#packed.set(deflater, packed);

@@ -109,7 +109,7 @@ export function checkUtf8(state: number, bytes: Buffer, start: number, end: numb
 
 /** The same for a text that is there as a whole. */
 export function isWholeUtf8(bytes: Buffer): boolean {
-  return bytes.byteLength < NATIVE_FROM
-    ? walk(UTF8_START, bytes, 0, bytes.byteLength) === UTF8_START
+  return bytes.length < NATIVE_FROM
+    ? walk(UTF8_START, bytes, 0, bytes.length) === UTF8_START
     : isUtf8(bytes);
 }

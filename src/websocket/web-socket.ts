@@ -189,7 +189,7 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
     const held = this.#rare?.held;
     if (held !== undefined) {
       this.#rare!.held = undefined;
-      all = bytes.byteLength === 0 ? held : Buffer.concat([held, bytes]);
+      all = bytes.length === 0 ? held : Buffer.concat([held, bytes]);
     }
     this.#receiver ??= takeReceiver(this);
     const receiver = this.#receiver;
@@ -198,7 +198,7 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
       this.#receiver = undefined;
       giveBack(this, receiver);
     }
-    if (taken < all.byteLength) {
+    if (taken < all.length) {
       // Paused: at most one batch of the driver's, since the connection is paused too.
       this.#rareOf().held = Buffer.from(all.subarray(taken));
       this.connection.pause();

@@ -93,7 +93,7 @@ export class Backlog {
   }
 
   #count(item: QueuedDatagram, sign: 1 | -1): void {
-    this.byteLength += sign * item.bytes.byteLength;
+    this.byteLength += sign * item.bytes.length;
     if (this.isPerPeer) {
       const n = (this.#waiting.get(item.key) ?? 0) + sign;
       if (n > 0) {

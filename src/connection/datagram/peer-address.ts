@@ -42,10 +42,10 @@ export class PeerAddress implements DatagramPeer {
 
   /** One that has its own memory. */
   static of(scheme: DatagramScheme, sockaddr: Uint8Array): PeerAddress {
-    const memory = new ArrayBuffer((sockaddr.byteLength + 3) & ~3);
+    const memory = new ArrayBuffer((sockaddr.length + 3) & ~3);
     const peer = new PeerAddress(scheme, Buffer.from(memory), new Int32Array(memory));
     peer.bytes.set(sockaddr);
-    peer.byteLength = sockaddr.byteLength;
+    peer.byteLength = sockaddr.length;
     return peer;
   }
 

@@ -50,7 +50,7 @@ export class ReceiveBatch {
   /** The bytes of message `i`, `byteLength` of them. Valid until the next call. */
   bytes(i: number, byteLength: number): Buffer {
     const view = this.#views[i];
-    if (view !== undefined && view.byteLength === byteLength) {
+    if (view !== undefined && view.length === byteLength) {
       return view;
     }
     const at = this.#payloadAt(i);

@@ -224,7 +224,7 @@ function deliverToSession(
   const { hub, profile } = endpoint;
   session.lastReceived = hub.state.now;
   session.datagramsReceived += 1;
-  session.bytesReceived += bytes.byteLength;
+  session.bytesReceived += bytes.length;
   if (profile.onSessionData === undefined) {
     return;
   }

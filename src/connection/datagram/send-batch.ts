@@ -64,7 +64,7 @@ export class SendBatch {
   }
 
   fits(byteLength: number): boolean {
-    return this.count < SEND_BATCH && this.#end + ALIGN + byteLength <= this.table.bytes.byteLength;
+    return this.count < SEND_BATCH && this.#end + ALIGN + byteLength <= this.table.bytes.length;
   }
 
   /**

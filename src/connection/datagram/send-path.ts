@@ -38,7 +38,7 @@ export function sendDatagram(
     return 'closed';
   }
   const peer = endpoint.peerFor(to);
-  const byteLength = isText ? Buffer.byteLength(data) : data.byteLength;
+  const byteLength = isText ? Buffer.byteLength(data) : data.length;
   if (byteLength > bytesMaxOf(endpoint)) {
     return 'too-long';
   }
@@ -76,7 +76,7 @@ export function sendSegments(
       `Expected segmentBytes to be 1 to ${BYTES_MAX_IPV4}, got ${String(segmentBytes)}`,
     );
   }
-  const { byteLength } = data;
+  const { length: byteLength } = data;
   if (byteLength <= segmentBytes) {
     return sendDatagram(endpoint, data, to, 0);
   }
@@ -97,7 +97,7 @@ function sendApart(
   to: DatagramPeer | string | undefined,
 ): SendResult {
   let result: SendResult = 'queued';
-  for (let at = 0; at < data.byteLength; at += segmentBytes) {
+  for (let at = 0; at < data.length; at += segmentBytes) {
     result = sendDatagram(endpoint, data.subarray(at, at + segmentBytes), to, 0);
     if (result !== 'queued' && result !== 'sent') {
       return result;
@@ -121,7 +121,7 @@ function wait(
   segmentBytes: number,
 ): SendResult {
   const { backlog, profile } = endpoint;
-  const { byteLength } = data;
+  const { length: byteLength } = data;
   while (!backlog.hasRoom(byteLength, peer)) {
     if (profile.whenFull !== WHEN_FULL_DROP_OLDEST) {
       return refuse(endpoint);
@@ -176,19 +176,19 @@ function queueMessage(endpoint: DatagramEndpoint, batch: SendBatch, i: number): 
   const { backlog } = endpoint;
   const all = Buffer.from(batch.payload(i));
   const peer = batch.peer(i, endpoint.scheme);
-  const step = batch.segmentBytes(i) || Math.max(1, all.byteLength);
+  const step = batch.segmentBytes(i) || Math.max(1, all.length);
   let at = 0;
   do {
     const bytes = all.subarray(at, at + step);
     // They were taken before it was known that the kernel is full: a batch of them may exceed the queue's limit, but
     // not, where each peer waits by itself, the peer's.
-    if (backlog.isPerPeer && !backlog.hasRoom(bytes.byteLength, peer)) {
+    if (backlog.isPerPeer && !backlog.hasRoom(bytes.length, peer)) {
       noteDropped(endpoint);
     } else {
       queue(endpoint, { bytes, peer, segmentBytes: 0 });
     }
     at += step;
-  } while (at < all.byteLength);
+  } while (at < all.length);
 }
 
 /** Sends a batch: which messages found no room, undefined for none. Others were sent, or dropped and reported. */
@@ -273,7 +273,7 @@ export function drainBacklog(endpoint: DatagramEndpoint): void {
   while (at < items.length && endpoint.isOpen) {
     const gathered: QueuedDatagram[] = [];
     const keys = new Set<string>();
-    for (; at < items.length && batch.fits(items[at].bytes.byteLength); at += 1) {
+    for (; at < items.length && batch.fits(items[at].bytes.length); at += 1) {
       const item = items[at];
       if (blockedKeys.has(item.key)) {
         kept.push(item);
@@ -285,7 +285,7 @@ export function drainBacklog(endpoint: DatagramEndpoint): void {
       }
       keys.add(item.key);
       // Not joined: each has to be found again if there is no room.
-      batch.add(item.bytes, item.bytes.byteLength, item.peer, item.segmentBytes, false);
+      batch.add(item.bytes, item.bytes.length, item.peer, item.segmentBytes, false);
       gathered.push(item);
     }
     const blocked = transmit(endpoint, batch) ?? [];

@@ -27,13 +27,13 @@ export class EpollMemory {
 
   /** As Kernel.receive; `room`: memory of at least one byte to be used instead of the region, no more than that is. */
   receive(fd: number, room: Uint8Array | undefined): number {
-    const { byteLength } = this.#region.bytes;
+    const { length: byteLength } = this.#region.bytes;
     if (room === undefined) {
       this.capacity = byteLength;
       return this.#kernel.receive(fd, this.#region);
     }
     this.#borrowed = undefined;
-    this.capacity = Math.min(room.byteLength, byteLength);
+    this.capacity = Math.min(room.length, byteLength);
     const n = this.#kernel.receiveInto(fd, room, this.capacity);
     // Nothing of the user's is held longer than he is told of it.
     this.#room = n > 0 ? room : undefined;
@@ -48,7 +48,7 @@ export class EpollMemory {
       return this.#borrowed;
     }
     this.#room = undefined;
-    return n === room.byteLength && Buffer.isBuffer(room)
+    return n === room.length && Buffer.isBuffer(room)
       ? room
       : Buffer.from(room.buffer as ArrayBuffer, room.byteOffset, n);
   }
@@ -57,7 +57,7 @@ export class EpollMemory {
   send(fd: number, bytes: Uint8Array): number {
     // What was just received is often what is sent: its address is known, and need not be looked up (measured).
     return bytes === this.#borrowed
-      ? this.#kernel.sendAt(fd, this.#region.address, bytes.byteLength)
+      ? this.#kernel.sendAt(fd, this.#region.address, bytes.length)
       : this.#kernel.send(fd, bytes);
   }
 

@@ -71,7 +71,7 @@ export class EpollDriver implements Driver {
       options.acceptBudget,
     );
     this.#events = takeRegion(kernel, options.batch * EPOLL_EVENT_SIZE);
-    const { buffer, byteOffset, byteLength } = this.#events.bytes;
+    const { buffer, byteOffset, length: byteLength } = this.#events.bytes;
     this.#eventWords = new Int32Array(buffer, byteOffset, byteLength / 4);
     this.#memory = new EpollMemory(kernel, options.receiveBytes);
     this.#vector = new IovecVector(kernel);

@@ -30,7 +30,7 @@ export class IovecVector implements SendVector {
   ) {
     this.#kernel = kernel;
     this.region = takeRegion(kernel, IOV_MAX * IOVEC_BYTES);
-    const { buffer, byteOffset, byteLength } = this.region.bytes;
+    const { buffer, byteOffset, length: byteLength } = this.region.bytes;
     this.#words = new Uint32Array(buffer, byteOffset, byteLength / 4);
   }
 
@@ -62,7 +62,7 @@ export class IovecVector implements SendVector {
     if (this.count === IOV_MAX) {
       return false;
     }
-    return this.append(this.#kernel.addressOf(bytes), bytes.byteLength);
+    return this.append(this.#kernel.addressOf(bytes), bytes.length);
   }
 
   appendFile(file: number, offset: number, byteLength: number): boolean {

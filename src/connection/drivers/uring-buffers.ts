@@ -72,8 +72,8 @@ export class UringBuffers {
     this.#memory = takeRegion(kernel, count * size);
     this.#ringMemory = takeRegion(kernel, count * BUF_SIZE + PAGE_BYTES);
     const { bytes, address } = this.#ringMemory;
-    this.#words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
-    this.#halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 1);
+    this.#words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+    this.#halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length >> 1);
     this.#first = ((PAGE_BYTES - (address % PAGE_BYTES)) % PAGE_BYTES) / BUF_SIZE;
     this.#filled = new Int32Array(count);
     this.#pins = new Int32Array(count);

@@ -239,5 +239,5 @@ export class UringQueue {
 }
 
 function wordsOf(bytes: Buffer): Int32Array {
-  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
 }

@@ -84,7 +84,7 @@ export class UringSender {
 
   /** See Driver.trySend. */
   tryBytes(slot: number, bytes: Uint8Array): number {
-    const { byteLength } = bytes;
+    const { length: byteLength } = bytes;
     if (bytes === this.#borrowed) {
       const unit = this.#borrowedUnit!;
       // Another ring may send from the memory of this one: it is all the process's.

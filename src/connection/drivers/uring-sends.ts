@@ -48,7 +48,7 @@ export class UringVector implements SendVector {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#arena = takeRegion(kernel, ARENA_BYTES);
-    const { buffer, byteOffset, byteLength } = this.#arena.bytes;
+    const { buffer, byteOffset, length: byteLength } = this.#arena.bytes;
     this.#words = new Uint32Array(buffer, byteOffset, byteLength / 4);
   }
 
@@ -106,14 +106,14 @@ export class UringVector implements SendVector {
       return false;
     }
     const copy = this.#copyOf(this.#slot);
-    const n = Math.min(bytes.byteLength, copy.bytes.byteLength - this.#copiedBytes);
+    const n = Math.min(bytes.length, copy.bytes.length - this.#copiedBytes);
     if (n === 0) {
       return false;
     }
-    copy.bytes.set(n === bytes.byteLength ? bytes : bytes.subarray(0, n), this.#copiedBytes);
+    copy.bytes.set(n === bytes.length ? bytes : bytes.subarray(0, n), this.#copiedBytes);
     this.append(copy.address + this.#copiedBytes, n);
     this.#copiedBytes += n;
-    return n === bytes.byteLength;
+    return n === bytes.length;
   }
 
   /** What may be copied is read into memory; else it has to be sent during a call, as an array of the heap. */
@@ -123,7 +123,7 @@ export class UringVector implements SendVector {
       return false;
     }
     const copy = this.#copyOf(this.#slot);
-    const size = Math.min(byteLength, copy.bytes.byteLength);
+    const size = Math.min(byteLength, copy.bytes.length);
     const n = this.#kernel.readAt(file, offset, copy, 0, size);
     if (n <= 0) {
       this.errno = n === 0 ? ENODATA : -n;

@@ -15,7 +15,7 @@ export class ViewCache {
 
   first(n: number): Buffer {
     if (n > CACHED_MAX) {
-      return n === this.#all.byteLength ? this.#all : this.#all.subarray(0, n);
+      return n === this.#all.length ? this.#all : this.#all.subarray(0, n);
     }
     let view = this.#views[n];
     if (view === undefined) {
