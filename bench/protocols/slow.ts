@@ -2,7 +2,8 @@
  * Hostile clients: `npm run bench -- slow`. Attack after attack on one server with the default limits, while honest
  * clients go on at a fixed rate: how much later they are answered, how much memory the server takes, and whether the
  * attackers got what they were due. The attackers are native/hostile-clients.c, the honest ones native/http-load.c;
- * both share a core, so that what the attack itself costs its core is in the latencies, too.
+ * both share a core, of which the attackers get what the honest ones leave (SCHED_IDLE, sched(7)): else the latencies
+ * would tell how long the honest generator waited for its core, and not for the server.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -140,8 +141,10 @@ class Bench {
       writeFileSync(path, bytes);
       return path;
     };
+    const idle = ['chrt', '--idle', '0'];
     const argv = [
-      ...[nativePath('hostile-clients'), '--address', `tcp://127.0.0.1:${this.#server.port}`],
+      ...[...idle, nativePath('hostile-clients')],
+      ...['--address', `tcp://127.0.0.1:${this.#server.port}`],
       ...['--connections', String(attack.connections), '--first', file('first', attack.first)],
       ...['--sources', String(sourcesFor(attack.connections) + 1)],
     ];

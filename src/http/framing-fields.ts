@@ -18,6 +18,10 @@ const LENGTH_DIGITS_MAX = 16;
 
 /** The options of a Connection field that mean something, as bits. */
 export function readConnectionOptions(bytes: Uint8Array, from: number, to: number): number {
+  // What nearly all who send the field say.
+  if (equalsIgnoringCase(bytes, from, to, 'keep-alive')) {
+    return OPTION_KEEP_ALIVE;
+  }
   let options = 0;
   let start = from;
   while (start < to) {

@@ -22,11 +22,16 @@ import type { RequestHead } from './request-head.js';
 const ZERO = 0x30;
 const NINE = 0x39;
 const AT_LENGTH_CHUNKED = -1;
-/** Of expect, upgrade, connection, content-length and transfer-encoding. */
-const SPECIAL_LENGTHS = new Uint8Array(18);
-for (const length of [6, 7, 10, 14, 17]) {
-  SPECIAL_LENGTHS[length] = 1;
+/** The names that mean something here, but for Host, by their lengths, which all differ. */
+const NAMES: string[] = new Array(18).fill('');
+const UPGRADE = 7;
+const CONNECTION = 10;
+const CONTENT_LENGTH = 14;
+const TRANSFER_ENCODING = 17;
+for (const name of ['expect', 'upgrade', 'connection', 'content-length', 'transfer-encoding']) {
+  NAMES[name.length] = name;
 }
+const HOST = 4;
 
 export class Framing {
   /** Bytes of the body; -1 when it is chunked. */
@@ -66,15 +71,17 @@ export class Framing {
     const { count } = head;
     let host = -1;
     for (let i = 0; i < count; i += 1) {
-      // All names that mean something here have a length of their own.
       const length = head.nameLength(i);
-      if (length === 4) {
+      if (length === HOST) {
         if (head.isNamed(i, 'host')) {
           this.#hosts += 1;
           host = i;
         }
-      } else if (length < 18 && SPECIAL_LENGTHS[length] === 1) {
-        const reject = this.#readField(head, i);
+        continue;
+      }
+      const name = length < NAMES.length ? NAMES[length]! : '';
+      if (name !== '' && head.isNamed(i, name)) {
+        const reject = this.#readField(head, i, length);
         if (reject !== undefined) {
           return reject;
         }
@@ -83,28 +90,36 @@ export class Framing {
     return this.#conclude(head, host, limits);
   }
 
-  #readField(head: RequestHead, i: number): RejectCode | undefined {
+  /** A field whose name is the one of that length. */
+  #readField(head: RequestHead, i: number, length: number): RejectCode | undefined {
     const { bytes } = head;
     const from = head.valueStart(i);
     const to = head.valueEnd(i);
-    if (head.isNamed(i, 'connection')) {
-      this.#options |= readConnectionOptions(bytes, from, to);
-    } else if (head.isNamed(i, 'content-length')) {
-      this.#lengths += 1;
-      this.contentLength = readLength(bytes, from, to);
-      return this.contentLength < 0 ? 'content-length' : undefined;
-    } else if (head.isNamed(i, 'transfer-encoding')) {
-      this.#codings += 1;
-      return readCoding(bytes, from, to);
-    } else if (head.isNamed(i, 'expect')) {
-      if (head.minorVersion === 1) {
-        if (!equalsIgnoringCase(bytes, from, to, '100-continue')) {
-          return 'expect';
-        }
-        this.expectsContinue = true;
+    switch (length) {
+      case CONNECTION:
+        this.#options |= readConnectionOptions(bytes, from, to);
+        return undefined;
+      case CONTENT_LENGTH:
+        this.#lengths += 1;
+        this.contentLength = readLength(bytes, from, to);
+        return this.contentLength < 0 ? 'content-length' : undefined;
+      case TRANSFER_ENCODING:
+        this.#codings += 1;
+        return readCoding(bytes, from, to);
+      case UPGRADE:
+        this.#upgradeField = true;
+        return undefined;
+      default:
+        return this.#readExpect(head, from, to);
+    }
+  }
+
+  #readExpect(head: RequestHead, from: number, to: number): RejectCode | undefined {
+    if (head.minorVersion === 1) {
+      if (!equalsIgnoringCase(head.bytes, from, to, '100-continue')) {
+        return 'expect';
       }
-    } else if (head.isNamed(i, 'upgrade')) {
-      this.#upgradeField = true;
+      this.expectsContinue = true;
     }
     return undefined;
   }
