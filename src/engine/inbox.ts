@@ -122,12 +122,17 @@ export class Inbox {
     }
   }
 
+  /** Each turn comes here, mostly without letters: emptying a set, or walking it, allocates. */
   #flush(): void {
-    this.#written.clear();
-    for (const connection of this.#gathering) {
-      connection.uncork();
+    if (this.#written.size > 0) {
+      this.#written.clear();
     }
-    this.#gathering.clear();
+    if (this.#gathering.size > 0) {
+      for (const connection of this.#gathering) {
+        connection.uncork();
+      }
+      this.#gathering.clear();
+    }
   }
 
   /** The last `tailBytes` are the address to send to. */
