@@ -29,7 +29,7 @@ const KINDS: Readonly<Record<string, readonly string[]>> = {
   tls: ['node:net', 'millrace/tls', 'nodeHandler'],
   http: ['node:net', 'millrace/http', 'nodeHandler'],
   ws: ['node:net', 'millrace/websocket', 'nodeHandler'],
-  grpc: ['node:net', 'toDuplex'],
+  grpc: ['node:net', 'grpcHandler'],
 };
 
 interface Contestant {

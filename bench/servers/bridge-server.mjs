@@ -11,7 +11,7 @@ import tls from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { adopt, serve } from 'millrace';
 import { httpHandler } from 'millrace/http';
-import { fromDuplex, nodeHandler, toDuplex, toWebStreams } from 'millrace/node';
+import { fromDuplex, grpcHandler, nodeHandler, toWebStreams } from 'millrace/node';
 import { tlsHandler } from 'millrace/tls';
 import { webSocketServer } from 'millrace/websocket';
 import { WebSocketServer } from 'ws';
@@ -135,12 +135,7 @@ const KINDS = {
         error ? reject(error) : resolve(port),
       );
     }),
-  'grpc toDuplex': () => {
-    const injector = grpcServer().createConnectionInjector(insecure());
-    return listenOurs({
-      onOpen: (connection) => injector.injectConnection(toDuplex(connection)),
-    });
-  },
+  'grpc grpcHandler': () => listenOurs(grpcHandler(grpcServer(), insecure())),
 };
 
 process.stdout.write(`listening ${await KINDS[process.argv[2]]()}\n`);

@@ -29,9 +29,10 @@ export class HttpDrain {
     });
   }
 
-  add(connection: Connection, duplex: ConnectionDuplex): void {
+  open(connection: Connection, announce: () => void, duplex: ConnectionDuplex): void {
     const life = { duplex, responses: 0, isEnding: false };
     this.#lives.set(duplex, life).set(connection, life);
+    announce();
   }
 
   /** Ends a connection now, if nothing is under way on it; also one that has left HTTP by an upgrade. */

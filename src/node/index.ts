@@ -9,5 +9,6 @@ export {
   type GrpcCredentialsOptions,
   grpcCredentials,
 } from './grpc-credentials.js';
+export { type GrpcServerLike, grpcHandler } from './grpc-handler.js';
 export { nodeHandler } from './node-handler.js';
 export { toWebStreams, type WebStreams, type WebStreamsOptions } from './web-streams.js';

@@ -1,18 +1,17 @@
-/** http2, tls, ws and grpc-js over connections of millrace, each as server and as client, and both at once. */
+/** http2, tls and ws over connections of millrace, each as server and as client, and both at once. */
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import tls from 'node:tls';
 
-import * as grpc from '@grpc/grpc-js';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 
-import { adopt, type Reactor } from '../../src/index.js';
-import { connect, grpcCredentials, nodeHandler, toDuplex } from '../../src/node/index.js';
+import { adopt } from '../../src/index.js';
+import { connect, nodeHandler, toDuplex } from '../../src/node/index.js';
 import { dialTls, tlsHandler } from '../../src/tls/index.js';
 import { awaitCondition, settled } from '../support/await-condition.js';
 import { RawPeer } from '../support/raw-peer.js';
@@ -83,6 +82,31 @@ describe('node:http2', () => {
     const session = http2.connect(`https://localhost:${port}`, { ca });
     assert.equal(await request(session, '/tls', Buffer.from('!')), '/tls !');
     await new Promise<void>((resolve) => session.close(resolve));
+  });
+
+  it('lets the streams under way finish when the server closes', async (t) => {
+    const answers: (() => void)[] = [];
+    const http2Server = http2.createServer().on('stream', (stream) => {
+      stream.respond({ ':status': 200 });
+      stream.write('begun, ');
+      answers.push(() => stream.end(LARGE));
+    });
+    const { server, url, port } = await startServer(t, nodeHandler(http2Server));
+    const [busy, idle] = [1, 2].map(() => http2.connect(`http://127.0.0.1:${port}`));
+    const answer = request(busy!, '/', Buffer.alloc(0));
+    const silent = await RawPeer.connect(url);
+    await awaitCondition(() => answers.length === 1, 'the request');
+    await awaitCondition(() => server.stats.totals.connections === 3, 'the connections');
+    const closed = server.close({ deadlineMs: 60_000 });
+    const goaways = [busy!, idle!].map((session) => once(session, 'goaway'));
+    await settled(once(idle!, 'close'), 'the end of the idle one');
+    for (const goaway of goaways) assert.equal((await settled(goaway, 'GOAWAY'))[0], 0);
+    await settled(silent.readToEnd(), 'the end of the one that said nothing');
+    silent.close();
+    await awaitCondition(() => server.stats.totals.connections === 1, 'the busy one alone');
+    answers[0]!();
+    assert.equal(await answer, `begun, ${LARGE}`);
+    await settled(closed, 'the close');
   });
 });
 
@@ -169,193 +193,6 @@ describe('ws', () => {
     await once(client, 'message');
     client.terminate();
     await awaitCondition(() => webSockets.clients.size === 0, 'the close');
-  });
-});
-
-const identity = (bytes: Buffer) => bytes;
-const method = (path: string, requestStream: boolean, responseStream: boolean) => ({
-  path,
-  requestStream,
-  responseStream,
-  requestSerialize: identity,
-  requestDeserialize: identity,
-  responseSerialize: identity,
-  responseDeserialize: identity,
-});
-const SERVICE = {
-  unary: method('/test.Echo/Unary', false, false),
-  chat: method('/test.Echo/Chat', true, true),
-};
-
-interface EchoClient extends grpc.Client {
-  unary(bytes: Buffer, callback: (error: grpc.ServiceError | null, bytes: Buffer) => void): void;
-  chat(): grpc.ClientDuplexStream<Buffer, Buffer>;
-}
-const EchoClient = grpc.makeClientConstructor(SERVICE, 'test.Echo') as unknown as new (
-  address: string,
-  credentials: grpc.ChannelCredentials,
-  options?: grpc.ChannelOptions,
-) => EchoClient;
-
-const OPTIONS = { 'grpc.max_receive_message_length': -1 };
-
-function grpcServer(t: TestContext): grpc.Server {
-  const server = new grpc.Server(OPTIONS);
-  server.addService(SERVICE, {
-    unary: (
-      call: grpc.ServerUnaryCall<Buffer, Buffer>,
-      answer: grpc.sendUnaryData<Buffer>,
-    ): void => {
-      if (call.request.toString() === 'fail') {
-        answer({ code: grpc.status.FAILED_PRECONDITION, details: 'as asked' });
-      } else {
-        answer(null, call.request);
-      }
-    },
-    chat: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => {
-      call.on('data', (bytes) => call.write(bytes)).on('end', () => call.end());
-    },
-  });
-  t.after(() => server.forceShutdown());
-  return server;
-}
-
-/** A unary call, a large one, one that fails, and a stream both ways. */
-async function converse(client: EchoClient): Promise<void> {
-  const unary = (bytes: Buffer) =>
-    new Promise<Buffer>((resolve, reject) => {
-      client.unary(bytes, (error, answer) => (error ? reject(error) : resolve(answer)));
-    });
-  assert.equal(String(await settled(unary(Buffer.from('hello')), 'the answer')), 'hello');
-  assert.ok((await unary(LARGE)).equals(LARGE));
-  await assert.rejects(unary(Buffer.from('fail')), { code: 9, details: 'as asked' });
-  const chat = client.chat();
-  const answers: string[] = [];
-  chat.on('data', (bytes: Buffer) => answers.push(bytes.toString()));
-  const end = once(chat, 'end');
-  for (const word of ['to', 'and', 'fro']) {
-    chat.write(Buffer.from(word));
-    await awaitCondition(() => answers.at(-1) === word, word);
-  }
-  chat.end();
-  await settled(end, 'the end of the stream');
-}
-
-describe('@grpc/grpc-js', () => {
-  it('as a server, with clients of Node and of millrace', async (t) => {
-    const server = grpcServer(t);
-    const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
-    t.after(() => injector.destroy());
-    const { port } = await startServer(t, {
-      onOpen: (connection) => injector.injectConnection(toDuplex(connection)),
-    });
-    for (const credentials of [
-      grpc.credentials.createInsecure(),
-      grpcCredentials(grpc.credentials.createInsecure()),
-    ]) {
-      const client = new EchoClient(`127.0.0.1:${port}`, credentials, OPTIONS);
-      await converse(client);
-      client.close();
-    }
-  });
-
-  it('as a client, of a server on Node, in plain and over TLS', async (t) => {
-    const server = grpcServer(t);
-    const { credentials, ServerCredentials } = grpc;
-    const pair = { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) };
-    for (const [serverSide, clientSide] of [
-      [ServerCredentials.createInsecure(), credentials.createInsecure()],
-      [ServerCredentials.createSsl(null, [pair]), credentials.createSsl(Buffer.from(ca))],
-    ] as const) {
-      const port = await new Promise<number>((resolve, reject) => {
-        server.bindAsync('127.0.0.1:0', serverSide, (error, bound) =>
-          error ? reject(error) : resolve(bound),
-        );
-      });
-      const client = new EchoClient(`localhost:${port}`, grpcCredentials(clientSide), OPTIONS);
-      await converse(client);
-      client.close();
-    }
-  });
-
-  it('as a client, does not share the connections of other channels', async (t) => {
-    const server = grpcServer(t);
-    const port = await new Promise<number>((resolve, reject) => {
-      server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
-        error ? reject(error) : resolve(bound),
-      );
-    });
-    let reactor: Reactor | undefined;
-    await startServer(t, {
-      onBoot(own) {
-        reactor = own;
-      },
-    });
-    const plain = grpc.credentials.createInsecure();
-    const ours = grpcCredentials(plain, { reactor: reactor! });
-    for (const [credentials, connections] of [
-      [plain, 0],
-      [ours, 1],
-      [grpc.credentials.createInsecure(), 1],
-      [ours, 1],
-      [grpcCredentials(plain, { reactor: reactor! }), 2],
-    ] as const) {
-      const client = new EchoClient(`127.0.0.1:${port}`, credentials, OPTIONS);
-      t.after(() => client.close());
-      await converse(client);
-      assert.equal(reactor!.connectionCount, connections);
-    }
-  });
-
-  it('as a client, with credentials for the calls', async (t) => {
-    const { credentials, ServerCredentials } = grpc;
-    const server = grpcServer(t);
-    const pair = { cert_chain: Buffer.from(cert), private_key: Buffer.from(key) };
-    const port = await new Promise<number>((resolve, reject) => {
-      const secure = ServerCredentials.createSsl(null, [pair]);
-      server.bindAsync('127.0.0.1:0', secure, (error, bound) =>
-        error ? reject(error) : resolve(bound),
-      );
-    });
-    let asked = 0;
-    const forCalls = credentials.createFromMetadataGenerator((_options, callback) => {
-      asked += 1;
-      callback(null, new grpc.Metadata());
-    });
-    const ssl = () => credentials.createSsl(Buffer.from(ca));
-    for (const composed of [
-      grpcCredentials(ssl()).compose(forCalls),
-      grpcCredentials(ssl().compose(forCalls)),
-      credentials.combineChannelCredentials(grpcCredentials(ssl()), forCalls),
-    ]) {
-      asked = 0;
-      const client = new EchoClient(`localhost:${port}`, composed, OPTIONS);
-      await converse(client);
-      assert.ok(asked >= 4, 'the credentials for calls were left out');
-      client.close();
-    }
-    assert.throws(() => grpcCredentials(credentials.createInsecure()).compose(forCalls));
-  });
-
-  it('what are no credentials, or those of another version, are refused', () => {
-    assert.throws(() => grpcCredentials({} as never), TypeError);
-    assert.throws(() => grpcCredentials(undefined as never), TypeError);
-    // As 1.12 has them.
-    class Old {
-      _isSecure = () => false;
-      compose = () => this;
-      _getConnectionOptions = () => ({});
-    }
-    const expected = {
-      code: 'ERR_GRPC_VERSION',
-      message: /@grpc\/grpc-js 1\.13 or later, below 2/,
-    };
-    assert.throws(() => grpcCredentials(new Old() as never), expected);
-    class Later extends Old {
-      _createSecureConnector = () => ({ handshake: () => {} });
-    }
-    const later = grpcCredentials(new Later() as never) as unknown as Later;
-    assert.throws(() => later._createSecureConnector(), expected);
   });
 });
 
