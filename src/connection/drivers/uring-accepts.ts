@@ -12,6 +12,7 @@ import {
   OP_ACCEPT,
   OP_ASYNC_CANCEL,
 } from '../../base/uring.js';
+import { NumberQueue } from '../number-queue.js';
 import { stopsAccepting } from './retry.js';
 import type { UringFiles, UringShared } from './uring-files.js';
 import * as s from './uring-slots.js';
@@ -26,19 +27,26 @@ const CAREFUL_ACCEPTS = 64;
 const LAST_PLACES = 6_000;
 const ACCEPT_MANY = OP_ACCEPT | (ACCEPT_MULTISHOT << 16);
 
+/** What is known of a listener. */
+interface Listening {
+  readonly slot: number;
+  /** Descriptors that were accepted and not yet reported, in order. */
+  readonly kept: NumberQueue;
+  /** What is left of the budget in this batch. */
+  budget: number;
+  /** It accepts one at a time, for so many more. */
+  careful: number;
+  /** In which ring it accepts. */
+  unit: UringUnit | undefined;
+}
+
 export class UringAccepts {
   readonly #shared: UringShared;
   readonly #slots: s.UringSlots;
   readonly #files: UringFiles;
   readonly #budget: number;
-  /** Accepted and not yet reported: slot, descriptor, slot, descriptor, … */
-  #kept: number[] = [];
-  /** What is left of each listener's budget in this batch. */
-  readonly #left = new Map<number, number>();
-  /** Listeners that accept one at a time, and for how many more. */
-  readonly #careful = new Map<number, number>();
-  /** In which ring each listener accepts. */
-  readonly #units = new Map<number, UringUnit>();
+  /** The open listeners: few, and looked at in each batch. */
+  readonly #listenings: Listening[] = [];
 
   constructor(shared: UringShared, files: UringFiles, budget: number) {
     this.#shared = shared;
@@ -48,12 +56,30 @@ export class UringAccepts {
   }
 
   get hasWork(): boolean {
-    for (let i = 0; i < this.#kept.length; i += 2) {
-      if (this.#isAccepting(this.#kept[i])) {
+    const listenings = this.#listenings;
+    for (let i = 0; i < listenings.length; i += 1) {
+      if (listenings[i].kept.length > 0 && this.#isAccepting(listenings[i].slot)) {
         return true;
       }
     }
     return false;
+  }
+
+  #find(slot: number): Listening | undefined {
+    const listenings = this.#listenings;
+    for (let i = 0; i < listenings.length; i += 1) {
+      if (listenings[i].slot === slot) {
+        return listenings[i];
+      }
+    }
+    return undefined;
+  }
+
+  /** A listener was opened. */
+  open(slot: number): void {
+    const kept = new NumberQueue();
+    const unit = undefined;
+    this.#listenings.push({ slot, kept, budget: this.#budget, careful: 0, unit });
   }
 
   #isAccepting(slot: number): boolean {
@@ -61,46 +87,48 @@ export class UringAccepts {
   }
 
   start(slot: number): void {
-    if (this.#slots.kinds[slot] === s.LISTENER) {
+    const listening = this.#find(slot);
+    if (listening !== undefined) {
       this.#slots.flags[slot] |= s.ACCEPTING;
-      this.#arm(slot);
+      this.#arm(listening);
     }
   }
 
   stop(slot: number): void {
     if (this.#isAccepting(slot)) {
       this.#slots.flags[slot] &= ~s.ACCEPTING;
-      this.#cancel(slot);
+      this.#cancel(this.#find(slot));
     }
   }
 
   /** The listener is closed: those it accepted and did not report are closed with it. */
   end(slot: number): void {
+    const listening = this.#find(slot);
+    if (listening === undefined) {
+      return;
+    }
     this.#slots.flags[slot] &= ~s.ACCEPTING;
-    this.#careful.delete(slot);
-    this.#cancel(slot);
-    const kept = this.#kept;
-    this.#kept = [];
-    for (let i = 0; i < kept.length; i += 2) {
-      if (kept[i] === slot) {
-        this.#files.discard(kept[i + 1]);
-      } else {
-        this.#kept.push(kept[i], kept[i + 1]);
-      }
+    this.#cancel(listening);
+    this.#listenings.splice(this.#listenings.indexOf(listening), 1);
+    for (let fd = listening.kept.shift(); fd !== undefined; fd = listening.kept.shift()) {
+      this.#files.discard(fd);
     }
   }
 
-  #cancel(slot: number): void {
-    const flags = this.#slots.flags[slot];
-    const unit = this.#units.get(slot);
-    if (unit !== undefined && (flags & (s.ARMED | s.CANCELLING)) === s.ARMED) {
+  #cancel(listening: Listening | undefined): void {
+    if (listening?.unit === undefined) {
+      return;
+    }
+    const { slot, unit } = listening;
+    if ((this.#slots.flags[slot] & (s.ARMED | s.CANCELLING)) === s.ARMED) {
       this.#slots.flags[slot] |= s.CANCELLING;
       const tag = s.TAG_ACCEPT | (unit.index << 8);
       unit.queue.push(OP_ASYNC_CANCEL, -1, slot, tag, 0, 0, slot, s.TAG_IGNORED);
     }
   }
 
-  #arm(slot: number, full?: UringUnit): void {
+  #arm(listening: Listening, full?: UringUnit): void {
+    const { slot } = listening;
     if (!this.#isAccepting(slot) || (this.#slots.flags[slot] & s.ARMED) !== 0) {
       return;
     }
@@ -111,12 +139,12 @@ export class UringAccepts {
       this.#shared.completions.acceptFailed(slot, -unit);
       return;
     }
-    this.#units.set(slot, unit);
+    listening.unit = unit;
     this.#slots.flags[slot] |= s.ARMED;
     this.#slots.underWay[slot] += 1;
     const flags = isDirect ? SOCK_NONBLOCK : SOCK_NONBLOCK | SOCK_CLOEXEC;
     const tag = s.TAG_ACCEPT | (unit.index << 8);
-    const head = this.#careful.has(slot) || isNearlyFull(unit) ? OP_ACCEPT : ACCEPT_MANY;
+    const head = listening.careful > 0 || isNearlyFull(unit) ? OP_ACCEPT : ACCEPT_MANY;
     const at = unit.queue.push(head, this.#slots.fds[slot], 0, 0, 0, flags, slot, tag);
     if (isDirect) {
       unit.queue.entries[at + 11] = FILE_INDEX_ALLOC | 0;
@@ -129,45 +157,44 @@ export class UringAccepts {
       this.#slots.flags[slot] &= ~(s.ARMED | s.CANCELLING);
       this.#slots.underWay[slot] -= 1;
     }
+    const listening = this.#find(slot);
     if (result >= 0) {
-      this.#keep(slot, this.#name(unit, result));
-      if ((flags & CQE_F_MORE) !== 0 && isNearlyFull(unit)) {
-        this.#cancel(slot);
-      }
-      if (this.#isCareful(slot)) {
-        // The next one after this was reported.
+      const fd = this.#name(unit, result);
+      if (listening === undefined) {
+        this.#files.discard(fd);
         return;
+      }
+      listening.kept.push(fd);
+      if ((flags & CQE_F_MORE) !== 0 && isNearlyFull(unit)) {
+        this.#cancel(listening);
+      }
+      if (listening.careful > 0) {
+        listening.careful -= 1;
+        if (listening.careful > 0) {
+          // The next one after this was reported.
+          return;
+        }
       }
     } else if (this.#files.isDirect && result === -ENFILE) {
       unit.files = unit.filesMax;
-      this.#arm(slot, unit);
+      if (listening !== undefined) {
+        this.#arm(listening, unit);
+      }
       return;
     } else if (stopsAccepting(-result)) {
       // Those before it first: one of them may have the descriptor that is missing.
       this.report();
-      if (this.#isAccepting(slot)) {
+      if (listening !== undefined && this.#isAccepting(slot)) {
         this.#slots.flags[slot] &= ~s.ACCEPTING;
-        this.#careful.set(slot, CAREFUL_ACCEPTS);
+        listening.careful = CAREFUL_ACCEPTS;
         this.#shared.completions.acceptFailed(slot, -result);
       }
     } else if (result !== -ECANCELED && result !== -EAGAIN && result !== -EINTR) {
       this.#shared.counters.acceptErrors += 1;
     }
-    this.#arm(slot);
-  }
-
-  /** Counts the accepts of a careful listener. */
-  #isCareful(slot: number): boolean {
-    const left = this.#careful.get(slot);
-    if (left === undefined) {
-      return false;
+    if (listening !== undefined) {
+      this.#arm(listening);
     }
-    if (left === 1) {
-      this.#careful.delete(slot);
-      return false;
-    }
-    this.#careful.set(slot, left - 1);
-    return true;
   }
 
   #name(unit: UringUnit, result: number): number {
@@ -179,47 +206,43 @@ export class UringAccepts {
     return result;
   }
 
-  #keep(slot: number, fd: number): void {
-    if (this.#slots.kinds[slot] === s.LISTENER) {
-      this.#kept.push(slot, fd);
-    } else {
-      this.#files.discard(fd);
-    }
-  }
-
   /** A batch begins: budgets are whole again. */
   begin(): void {
-    this.#left.clear();
+    const listenings = this.#listenings;
+    for (let i = 0; i < listenings.length; i += 1) {
+      listenings[i].budget = this.#budget;
+    }
   }
 
   /** Reports what was accepted, up to the budget of each listener. Returns how many. */
   report(): number {
-    const kept = this.#kept;
-    this.#kept = [];
-    const left = this.#left;
+    const listenings = this.#listenings;
     let n = 0;
-    for (let i = 0; i < kept.length; i += 2) {
-      const [slot, fd] = [kept[i], kept[i + 1]];
-      const budget = left.get(slot) ?? this.#budget;
-      if (this.#slots.kinds[slot] !== s.LISTENER) {
-        this.#files.discard(fd);
-      } else if (budget > 0 && this.#isAccepting(slot)) {
-        left.set(slot, budget - 1);
-        n += 1;
-        this.#shared.completions.accepted(slot, fd);
-        this.#arm(slot);
-      } else {
-        this.#kept.push(slot, fd);
-      }
+    // What is reported may close a listener: the one that takes its place in the list is reported in the next batch.
+    for (let i = 0; i < listenings.length; i += 1) {
+      n += this.#reportOf(listenings[i]);
+    }
+    return n;
+  }
+
+  #reportOf(listening: Listening): number {
+    const { slot, kept } = listening;
+    let n = 0;
+    while (listening.budget > 0 && kept.length > 0 && this.#isAccepting(slot)) {
+      listening.budget -= 1;
+      n += 1;
+      this.#shared.completions.accepted(slot, kept.shift()!);
+      this.#arm(listening);
     }
     return n;
   }
 
   destroy(): void {
-    for (let i = 1; i < this.#kept.length; i += 2) {
-      this.#files.discardNow(this.#kept[i]);
+    for (const { kept } of this.#listenings.splice(0)) {
+      for (let fd = kept.shift(); fd !== undefined; fd = kept.shift()) {
+        this.#files.discardNow(fd);
+      }
     }
-    this.#kept = [];
   }
 }
 

@@ -116,6 +116,7 @@ export class UringDriver implements Driver {
 
   listen(slot: number, fd: number): number {
     this.#files.begin(slot, fd, s.LISTENER);
+    this.#accepts.open(slot);
     return 0;
   }
 
@@ -224,7 +225,9 @@ export class UringDriver implements Driver {
       this.#armWake();
     }
     let handled = this.#connects.hasWork ? this.#connects.report() : 0;
-    this.#watches.arm();
+    if (this.#watches.hasWork) {
+      this.#watches.arm();
+    }
     this.#accepts.begin();
     if (this.#accepts.hasWork) {
       handled += this.#accepts.report();
