@@ -76,7 +76,7 @@ const SUBJECTS: Readonly<Record<string, (size: number) => (calls: number) => voi
     const at = writeHeader(bytes, 0, FIN | TEXT, size, 0);
     bytes.fill('a', at);
     return (calls) => {
-      for (let i = 0; i < calls; i += 1) receiver.receive(bytes, NOTHING);
+      for (let i = 0; i < calls; i += 1) receiver.receive(bytes, 0, bytes.length, NOTHING);
     };
   },
 };

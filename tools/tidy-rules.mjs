@@ -27,6 +27,7 @@ const FACE = [
   'src/streams.ts',
   'src/datagrams.ts',
   'src/errors.ts',
+  'src/hooks.ts',
 ];
 
 /** @type {Rules} */
@@ -37,6 +38,7 @@ export const RULES = {
     { of: 'src/options.ts', may: ['src/'], isTypeOnly: true },
     { of: 'src/streams.ts', may: ['src/'], isTypeOnly: true },
     { of: 'src/datagrams.ts', may: ['src/'], isTypeOnly: true },
+    { of: 'src/hooks.ts', may: ['src/api.ts'], isTypeOnly: true },
     { of: 'src/errors.ts', may: ['src/base/errno.ts'] },
     { of: 'src/base/', may: ['src/base/', 'src/errors.ts'] },
     { of: 'src/connection/', may: ['src/base/', 'src/connection/', ...FACE] },

@@ -5,7 +5,7 @@
 
 import { NO_ROOM, RECEIVE_ENDED } from './connection-table.js';
 import { armDeadline, dueTimeout, noteReceived } from './deadlines.js';
-import { deliver, reportClose, reportEnd } from './dispatch.js';
+import { canDeliverAt, deliver, deliverAt, reportClose, reportEnd } from './dispatch.js';
 import type { Completions, SendVector } from './driver.js';
 import { abort, onHardDeadline, onSent } from './lifecycle.js';
 import type { Listener } from './listener.js';
@@ -80,13 +80,28 @@ export class CompletionRouter implements Completions {
 
   received(slot: number, bytes: Buffer): void {
     const { state } = this;
+    this.#count(slot, bytes.length);
+    deliver(state, state.connections[slot]!, bytes);
+  }
+
+  receivedAt(slot: number, memory: Buffer, start: number, end: number): boolean {
+    const { state } = this;
+    const connection = state.connections[slot]!;
+    if (!canDeliverAt(state, connection)) {
+      return false;
+    }
+    this.#count(slot, end - start);
+    deliverAt(state, connection, memory, start, end);
+    return true;
+  }
+
+  #count(slot: number, byteLength: number): void {
+    const { state } = this;
     const stats = this.#stats;
-    const { length: byteLength } = bytes;
     state.table.addReceived(slot, byteLength);
     stats.add(Counter.bytesReceived, byteLength);
     stats.add(Counter.receives, 1);
     noteReceived(state, slot);
-    deliver(state, state.connections[slot]!, bytes);
   }
 
   receiveEnded(slot: number): void {

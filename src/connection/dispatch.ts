@@ -74,6 +74,34 @@ export function deliver(state: ReactorState, connection: SocketConnection, bytes
   }
 }
 
+/** Whether bytes can go to the handler where they lie: it wants that, and nothing is in the way. */
+export function canDeliverAt(state: ReactorState, connection: SocketConnection): boolean {
+  const obstacles = CLOSING | DESTROYED | PAUSED | HELD | HAS_READER | HAS_EXTRAS;
+  return (
+    connection.profile.onDataAt !== undefined &&
+    (state.table.flags[connection.slot] & obstacles) === 0
+  );
+}
+
+/** Bytes from the driver, borrowed, as positions in its memory. Only if `canDeliverAt`. */
+export function deliverAt(
+  state: ReactorState,
+  connection: SocketConnection,
+  memory: Buffer,
+  start: number,
+  end: number,
+): void {
+  const { profile } = connection;
+  let action: Action | void = undefined as Action | void;
+  enter(state, connection, Hook.onData);
+  try {
+    action = profile.onDataAt!.call(profile.handler, connection, memory, start, end);
+  } catch (error) {
+    hookFailed(state, connection, error);
+  }
+  leave(state, connection, action);
+}
+
 /** With a reader, a consumer or a pause in play. */
 function deliverSlowly(state: ReactorState, connection: SocketConnection, bytes: Buffer): void {
   const { slot, profile } = connection;

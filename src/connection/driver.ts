@@ -50,6 +50,11 @@ export interface Completions {
   room?(slot: number): Uint8Array | undefined;
   /** `bytes` is borrowed: it is overwritten after the call returns. Its length is never 0. */
   received(slot: number, bytes: Buffer): void;
+  /**
+   * The same, for who works on positions: the bytes lie from `start` to `end` of `memory`. False: nothing was done, and
+   * `received` is to be called. Drivers that have a view of the bytes at hand need not call it.
+   */
+  receivedAt?(slot: number, memory: Buffer, start: number, end: number): boolean;
   /** The peer will send no more (FIN). */
   receiveEnded(slot: number): void;
   /**

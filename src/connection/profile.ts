@@ -6,6 +6,7 @@
 
 import type { Action, CloseReason, Connection, ConnectionOptions, Handler } from '../api.js';
 import { AF_INET } from '../base/linux.js';
+import { dataAtOf, type OnDataAt } from '../hooks.js';
 import type { ReactorState } from './reactor-state.js';
 import { compileSocketOptions } from './socket-options.js';
 
@@ -29,6 +30,7 @@ export class Profile {
   readonly handler: Handler;
   readonly onOpen: Hook<[Connection]>;
   readonly onData: Hook<[Connection, Buffer]>;
+  readonly onDataAt: OnDataAt | undefined;
   readonly onReadable: Hook<[Connection]>;
   readonly onDrain: Hook<[Connection]>;
   readonly onEnd: Hook<[Connection]>;
@@ -69,6 +71,7 @@ export class Profile {
     this.defaults = defaults;
     this.onOpen = handler.onOpen;
     this.onData = handler.onData;
+    this.onDataAt = dataAtOf(handler.onData);
     this.onReadable = handler.onReadable;
     this.onDrain = handler.onDrain;
     this.onEnd = handler.onEnd;

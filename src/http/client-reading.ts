@@ -97,7 +97,7 @@ export abstract class ClientReading implements BodyOrigin {
         }
         return;
       }
-      const event = reader.next(bytes, pos);
+      const event = reader.next(bytes, pos, bytes.length);
       pos = reader.pos;
       if (event === READ_MORE) {
         return;

@@ -36,16 +36,17 @@ export class Conversation extends Exchange {
 
   // Input.
 
-  /** Bytes from the connection, borrowed; none when it was woken to go on. */
-  receive(bytes: Buffer): void {
+  /** From `start` to `end` of `bytes`, borrowed from the connection; none when it was woken to go on. */
+  receive(bytes: Buffer, start: number, end: number): void {
     if (this.isFinishing) {
-      this.drop(bytes.length);
+      this.drop(end - start);
     } else if (this.#unread === undefined) {
-      this.#run(bytes, false);
+      this.#run(bytes, start, end, false);
     } else {
       const unread = this.#unread;
       this.#unread = undefined;
-      this.#run(bytes.length === 0 ? unread : Buffer.concat([unread, bytes]), true);
+      const all = start === end ? unread : Buffer.concat([unread, bytes.subarray(start, end)]);
+      this.#run(all, 0, all.length, true);
     }
   }
 
@@ -56,16 +57,16 @@ export class Conversation extends Exchange {
     }
     const bytes = this.#unread ?? NO_BYTES;
     this.#unread = undefined;
-    this.#run(bytes, true);
+    this.#run(bytes, 0, bytes.length, true);
   }
 
-  #run(bytes: Buffer, isOwn: boolean): void {
+  #run(bytes: Buffer, start: number, end: number, isOwn: boolean): void {
     const { service } = this;
     service.beginBatch();
     this.isInBatch = true;
-    let pos = 0;
+    let pos = start;
     try {
-      pos = this.#process(bytes, isOwn);
+      pos = this.#process(bytes, start, end, isOwn);
     } catch (error) {
       // Of the user's, such as a body's sink: what was not read is lost, hence the place in the stream too.
       this.connection.abort();
@@ -75,42 +76,42 @@ export class Conversation extends Exchange {
       this.flush();
     }
     if (this.upgrade !== undefined && this.request === undefined && !this.isOutputBlocked) {
-      this.#handOver(this.upgrade, bytes.subarray(pos));
+      this.#handOver(this.upgrade, bytes.subarray(pos, end));
       return;
     }
     this.#settle();
   }
 
   /** Works off what can be worked off. Returns how far it came. */
-  #process(bytes: Buffer, isOwn: boolean): number {
+  #process(bytes: Buffer, start: number, end: number, isOwn: boolean): number {
     const { reader } = this;
     let budget = this.service.limits.pipelineMax;
-    let pos = 0;
+    let pos = start;
     for (;;) {
       // Closed by a write of its own: then it is over.
       if (this.after !== STAY_OPEN || this.http === undefined) {
-        return bytes.length;
+        return end;
       }
       if (this.#mustWait()) {
-        this.#keep(bytes, pos, isOwn);
+        this.#keep(bytes, pos, end, isOwn);
         return pos;
       }
       if (this.upgrade !== undefined && this.request === undefined) {
         return pos;
       }
-      if (budget === 0 && reader.isIdle && pos < bytes.length) {
-        this.#keep(bytes, pos, isOwn);
+      if (budget === 0 && reader.isIdle && pos < end) {
+        this.#keep(bytes, pos, end, isOwn);
         this.connection.wake();
         return pos;
       }
-      const event = reader.next(bytes, pos);
+      const event = reader.next(bytes, pos, end);
       if (event === READ_MORE) {
         return pos;
       }
       pos = reader.pos;
       if (event === READ_HEAD) {
         budget -= 1;
-        this.begin(bytes, pos);
+        this.begin(bytes, pos, end);
       } else if (event === READ_DATA) {
         this.#takeBody(bytes);
       } else if (event === READ_END) {
@@ -149,9 +150,9 @@ export class Conversation extends Exchange {
   }
 
   /** Keeps what cannot be read now, and makes the peer wait. */
-  #keep(bytes: Buffer, pos: number, isOwn: boolean): void {
-    if (pos < bytes.length) {
-      const rest = bytes.subarray(pos);
+  #keep(bytes: Buffer, pos: number, end: number, isOwn: boolean): void {
+    if (pos < end) {
+      const rest = bytes.subarray(pos, end);
       this.#unread = isOwn ? rest : Buffer.from(rest);
       this.pausePeer();
     }

@@ -49,7 +49,7 @@ export abstract class Exchange extends ClosingOutput {
     return this.response !== undefined;
   }
 
-  protected begin(bytes: Buffer, pos: number): void {
+  protected begin(bytes: Buffer, pos: number, end: number): void {
     const { reader, service } = this;
     const { head } = reader;
     service.stats.requests += 1;
@@ -67,7 +67,7 @@ export abstract class Exchange extends ClosingOutput {
     if (request.wantsUpgrade && service.options.onUpgrade !== undefined) {
       this.flush();
       request.retain();
-      const rest = bytes.subarray(pos);
+      const rest = bytes.subarray(pos, end);
       const handler = this.#callUpgrade(request, response, rest);
       if (handler !== undefined) {
         this.upgradeTo(handler);

@@ -177,7 +177,10 @@ export class Framing {
     const { bytes } = head;
     const from = head.base + head.targetStart;
     const to = head.base + head.targetEnd;
-    const colon = bytes.lastIndexOf(COLON, to - 1);
+    let colon = to - 1;
+    while (colon > from && bytes[colon] !== COLON) {
+      colon -= 1;
+    }
     const isGood = colon > from && colon < to - 1 && isHost(bytes, from, to);
     if (!isGood || !isPort(bytes, colon + 1, to)) {
       return 'target';

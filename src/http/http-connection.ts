@@ -29,9 +29,10 @@ export class HttpConnection {
     return this.conversation === undefined;
   }
 
-  receive(bytes: Buffer): void {
+  /** What lies from `start` to `end` of `bytes`, borrowed. */
+  receive(bytes: Buffer, start: number, end: number): void {
     this.conversation ??= this.service.takeConversation(this);
-    this.conversation.receive(bytes);
+    this.conversation.receive(bytes, start, end);
   }
 
   /**

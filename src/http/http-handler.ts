@@ -5,6 +5,7 @@
 
 import type { Action, CloseReason, Connection, Handler, Reactor } from '../api.js';
 import { type WallClock, wallClock } from '../base/wall-clock.js';
+import { dataAtOf, type OnDataAt, setDataAt } from '../hooks.js';
 import { isFieldValue } from './grammar.js';
 import { endDelegate, HttpConnection } from './http-connection.js';
 import { type HttpLimits, readLimits } from './limits.js';
@@ -125,7 +126,26 @@ class HttpServerHandler implements HttpHandler {
     if (http === undefined) {
       return this.#delegateOf(connection)?.onData?.(connection, bytes);
     }
-    http.receive(bytes);
+    http.receive(bytes, 0, bytes.length);
+  }
+
+  /** The same: see hooks.ts. */
+  onDataAt(connection: Connection, memory: Buffer, start: number, end: number): Action | void {
+    const http = this.#httpOf(connection);
+    if (http !== undefined) {
+      http.receive(memory, start, end);
+      return;
+    }
+    const delegate = this.#delegateOf(connection);
+    const onDataAt = dataAtOf(delegate?.onData);
+    return onDataAt === undefined
+      ? delegate?.onData?.(connection, memory.subarray(start, end))
+      : onDataAt.call(delegate, connection, memory, start, end);
+  }
+
+  static {
+    const { onData, onDataAt } = HttpServerHandler.prototype;
+    setDataAt(onData, onDataAt as OnDataAt);
   }
 
   onDrain(connection: Connection): Action | void {

@@ -33,11 +33,10 @@ export class PartialHead<HeadLimits extends Limits> {
     this.#limits = limits;
   }
 
-  /** Parses on with what came, from `start` to the end of `bytes`: an outcome of the head's own `parse`. */
-  parse(bytes: Buffer, start: number): number {
+  /** Parses on with what came, from `start` to `end` of `bytes`: an outcome of the head's own `parse`. */
+  parse(bytes: Buffer, start: number, end: number): number {
     const head = this.#head;
     const had = this.length;
-    const end = bytes.length;
     let outcome: number;
     if (had === 0) {
       head.restart(bytes, start);

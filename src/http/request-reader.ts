@@ -58,13 +58,12 @@ export class RequestReader extends MessageReader {
     return this.#state === IN_CHUNKS ? undefined : this.#remaining;
   }
 
-  /** Reads on from `start`; call again from `pos` until READ_MORE. The bytes must be whole: they go on to their end. */
-  next(bytes: Buffer, start: number): number {
-    const end = bytes.length;
+  /** Reads on from `start` to `end` of `bytes`; call again from `pos` until READ_MORE. */
+  next(bytes: Buffer, start: number, end: number): number {
     this.pos = start;
     switch (this.#state) {
       case IN_HEAD:
-        return start === end ? READ_MORE : this.#readHead(bytes, start);
+        return start === end ? READ_MORE : this.#readHead(bytes, start, end);
       case IN_BODY:
         return this.#readBody(start, end);
       case IN_CHUNKS:
@@ -74,9 +73,9 @@ export class RequestReader extends MessageReader {
     }
   }
 
-  #readHead(bytes: Buffer, start: number): number {
+  #readHead(bytes: Buffer, start: number, end: number): number {
     const { head } = this;
-    const outcome = this.#partial.parse(bytes, start);
+    const outcome = this.#partial.parse(bytes, start, end);
     this.pos = this.#partial.pos;
     if (outcome === HEAD_MORE) {
       return READ_MORE;

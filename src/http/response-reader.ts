@@ -93,15 +93,14 @@ export class ResponseReader extends MessageReader {
     return this.#state === IN_BODY ? this.#remaining : this.#state === AT_END ? 0 : undefined;
   }
 
-  /** Reads on from `start`; call again from `pos` until READ_MORE. */
-  next(bytes: Buffer, start: number): number {
-    const end = bytes.length;
+  /** Reads on from `start` to `end` of `bytes`; call again from `pos` until READ_MORE. */
+  next(bytes: Buffer, start: number, end: number): number {
     this.pos = start;
     switch (this.#state) {
       case IDLE:
         return start === end ? READ_MORE : this.fail('surplus');
       case IN_HEAD:
-        return start === end ? READ_MORE : this.#readHead(bytes, start);
+        return start === end ? READ_MORE : this.#readHead(bytes, start, end);
       case IN_BODY:
       case UNTIL_CLOSE:
         return start === end ? READ_MORE : this.#readBody(start, end);
@@ -134,9 +133,9 @@ export class ResponseReader extends MessageReader {
     }
   }
 
-  #readHead(bytes: Buffer, start: number): number {
+  #readHead(bytes: Buffer, start: number, end: number): number {
     const { head } = this;
-    const outcome = this.#partial.parse(bytes, start);
+    const outcome = this.#partial.parse(bytes, start, end);
     this.pos = this.#partial.pos;
     if (outcome === HEAD_MORE) {
       return READ_MORE;

@@ -77,23 +77,24 @@ export class ClientHandshake implements Stage, Timed {
     return `${text}\r\n`;
   }
 
-  receive(bytes: Buffer): void {
+  receive(memory: Buffer, start: number, end: number): void {
+    const bytes = memory.subarray(start, end);
     if (this.#isDone) {
       return;
     }
-    const end = this.#reader.push(bytes);
-    if (end === undefined) {
+    const headEnd = this.#reader.push(bytes);
+    if (headEnd === undefined) {
       return;
     }
-    if (typeof end !== 'number') {
-      this.#fail(`the response is ${end}`);
+    if (typeof headEnd !== 'number') {
+      this.#fail(`the response is ${headEnd}`);
       return;
     }
     const head = this.#reader.read();
     if (typeof head === 'string') {
       this.#fail(`the response is ${head}`);
     } else {
-      this.#judge(head, bytes.subarray(end));
+      this.#judge(head, bytes.subarray(headEnd));
     }
   }
 
@@ -133,7 +134,7 @@ export class ClientHandshake implements Stage, Timed {
     const socket = startSocket(side, this.#connection!, protocol ?? '', agreement, context);
     this.#settle(socket);
     if (rest.length > 0) {
-      socket.receive(rest);
+      socket.receive(rest, 0, rest.length);
     }
   }
 

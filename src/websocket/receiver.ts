@@ -80,12 +80,12 @@ export class Receiver {
   }
 
   /**
-   * Takes bytes and reports what is complete. Returns how many were taken: all, unless paused, or a message is being
-   * inflated, which is reported before them by the first call, also without bytes, after `sink.onInflated`.
+   * Takes the bytes from `start` to `end` and reports what is complete. Returns up to where: all, unless paused, or a
+   * message is being inflated, which is reported before them by the first call, also without bytes, after
+   * `sink.onInflated`.
    */
-  receive(bytes: Buffer, sink: FrameSink): number {
-    const end = bytes.length;
-    let at = 0;
+  receive(bytes: Buffer, start: number, end: number, sink: FrameSink): number {
+    let at = start;
     if ((this.#flags & (LATE | PAUSED)) === LATE) {
       this.#takeLate(sink);
     }

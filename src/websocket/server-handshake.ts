@@ -73,7 +73,8 @@ export class ServerHandshake implements Stage, Timed {
     side.opening.add(this);
   }
 
-  receive(bytes: Buffer): void {
+  receive(memory: Buffer, start: number, end: number): void {
+    const bytes = memory.subarray(start, end);
     if (this.#isDone) {
       return;
     }
@@ -82,11 +83,11 @@ export class ServerHandshake implements Stage, Timed {
       this.#conclude();
       return;
     }
-    const end = this.#reader.push(bytes);
-    if (typeof end === 'number') {
-      this.#judge(bytes.subarray(end));
-    } else if (end !== undefined) {
-      this.#refuseHead(end);
+    const headEnd = this.#reader.push(bytes);
+    if (typeof headEnd === 'number') {
+      this.#judge(bytes.subarray(headEnd));
+    } else if (headEnd !== undefined) {
+      this.#refuseHead(headEnd);
     }
   }
 
@@ -158,7 +159,7 @@ export class ServerHandshake implements Stage, Timed {
     const context = decision?.context;
     const socket = startSocket(side, this.#connection, protocol, agreement, context);
     if (rest.length > 0) {
-      socket.receive(rest);
+      socket.receive(rest, 0, rest.length);
     }
   }
 

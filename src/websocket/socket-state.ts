@@ -32,6 +32,9 @@ export function cannotSend(flags: number): 'closed' {
   throw new Error('Cannot send: a message is being sent by sendFragment and has not ended');
 }
 
+/** Above this many queued bytes a peer that pings does not read: of its pings only the last one is answered. */
+export const PONG_BACKLOG_BYTES = 16_384;
+
 /** What only those have that are paused, closing or not read by their peers. */
 export class Rare {
   /** Received while paused. */

@@ -4,10 +4,12 @@
  */
 
 import type { Action, CloseReason, Connection, Handler } from '../api.js';
+import { setDataAt } from '../hooks.js';
 import { CloseCode } from './close-code.js';
 
 export interface Stage {
-  receive(bytes: Buffer): void;
+  /** What lies from `start` to `end` of `bytes`, borrowed. */
+  receive(bytes: Buffer, start: number, end: number): void;
   drained(): void;
   peerEnded(): void;
   ended(reason: CloseReason): void;
@@ -22,7 +24,7 @@ function stageOf(connection: Connection): Stage | undefined {
 /** The hooks that every handler of WebSockets has. */
 export const STAGE_HOOKS = {
   onData(connection: Connection, bytes: Buffer): void {
-    stageOf(connection)?.receive(bytes);
+    stageOf(connection)?.receive(bytes, 0, bytes.length);
   },
   onDrain(connection: Connection): void {
     stageOf(connection)?.drained();
@@ -41,3 +43,7 @@ export const STAGE_HOOKS = {
     stage.close(CloseCode.GOING_AWAY);
   },
 } satisfies Handler;
+
+setDataAt(STAGE_HOOKS.onData, (connection, memory, start, end) => {
+  stageOf(connection)?.receive(memory, start, end);
+});

@@ -30,14 +30,12 @@ import {
   closePayload,
   Flag,
   NO_SENDING,
+  PONG_BACKLOG_BYTES,
   Rare,
   type Subscription,
 } from './socket-state.js';
 import type { Stage } from './stage.js';
 import type { Violation } from './violation.js';
-
-/** Above this many queued bytes a peer that pings does not read: of its pings only the last one is answered. */
-const PONG_BACKLOG_BYTES = 16_384;
 
 const EMPTY = Buffer.alloc(0);
 
@@ -180,27 +178,28 @@ export class WebSocketConnection implements WebSocket, FrameSink, Timed, Stage {
     hooks.onOpen?.call(hooks.owner, this);
   }
 
-  receive(bytes: Buffer): void {
+  receive(bytes: Buffer, start: number, end: number): void {
     if ((this.#flags & Flag.ENDED) !== 0) {
       return;
     }
     this.#flags |= Flag.HEARD;
-    let all = bytes;
     const held = this.#rare?.held;
     if (held !== undefined) {
       this.#rare!.held = undefined;
-      all = bytes.length === 0 ? held : Buffer.concat([held, bytes]);
+      const all = start === end ? held : Buffer.concat([held, bytes.subarray(start, end)]);
+      this.receive(all, 0, all.length);
+      return;
     }
     this.#receiver ??= takeReceiver(this);
     const receiver = this.#receiver;
-    const taken = receiver.receive(all, this);
+    const at = receiver.receive(bytes, start, end, this);
     if (receiver.isSpare) {
       this.#receiver = undefined;
       giveBack(this, receiver);
     }
-    if (taken < all.length) {
+    if (at < end) {
       // Paused: at most one batch of the driver's, since the connection is paused too.
-      this.#rareOf().held = Buffer.from(all.subarray(taken));
+      this.#rareOf().held = Buffer.from(bytes.subarray(at, end));
       this.connection.pause();
     }
   }

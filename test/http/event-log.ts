@@ -16,20 +16,19 @@ export function logOf(
   let body = '';
   let from = 0;
   for (const cut of [...cuts, bytes.byteLength]) {
-    // A copy that is spoiled afterwards: what the reader keeps must be its own.
-    const piece = Buffer.from(bytes.subarray(from, cut));
+    const { memory, start, end } = inMemory(bytes.subarray(from, cut));
     from = cut;
-    let pos = 0;
+    let pos = start;
     for (
-      let event = reader.next(piece, pos);
+      let event = reader.next(memory, pos, end);
       event !== READ_MORE;
-      event = reader.next(piece, pos)
+      event = reader.next(memory, pos, end)
     ) {
       pos = reader.pos;
       if (event === READ_HEAD) {
         log.push(...headLines(reader));
       } else if (event === READ_DATA) {
-        body += piece.toString('latin1', reader.dataStart, reader.dataEnd);
+        body += memory.toString('latin1', reader.dataStart, reader.dataEnd);
       } else {
         if (body !== '') {
           log.push(`body ${quote(body)}`);
@@ -45,7 +44,7 @@ export function logOf(
         log.push('end');
       }
     }
-    piece.fill(0xdb);
+    memory.fill(0xdb);
   }
   if (body !== '') {
     log.push(`body ${quote(body)}`);
@@ -67,6 +66,20 @@ function headLines({ head, framing }: RequestReader): string[] {
     lines.push(`  ${name}: ${quote(value)}`);
   }
   return lines;
+}
+
+/**
+ * A copy in larger memory, as a driver has it: what stands around it would go on with it, and is not to be seen. To be
+ * spoiled afterwards: what a reader keeps must be its own.
+ */
+export function inMemory(bytes: Buffer): { memory: Buffer; start: number; end: number } {
+  const before = 'GET / HTTP/1.1\r\nHost: h';
+  const memory = Buffer.concat([
+    Buffer.from(before),
+    bytes,
+    Buffer.from('\r\nx: y\r\n\r\n1\r\nz\r\n0\r\n\r\n'),
+  ]);
+  return { memory, start: before.length, end: before.length + bytes.length };
 }
 
 /** Long runs are shortened, bytes that do not print are escaped. */

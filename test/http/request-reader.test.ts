@@ -41,12 +41,12 @@ describe('RequestReader', () => {
     for (const { name, bytes } of rejected) {
       const reader = new RequestReader(LIMIT_DEFAULTS);
       let pos = 0;
-      while (reader.next(bytes, pos) !== READ_REJECTED) {
+      while (reader.next(bytes, pos, bytes.length) !== READ_REJECTED) {
         pos = reader.pos;
       }
       const canary = Buffer.from('GET /canary HTTP/1.1\r\nHost: a\r\n\r\n');
       for (let i = 0; i < 3; i += 1) {
-        assert.equal(reader.next(canary, 0), READ_REJECTED, name);
+        assert.equal(reader.next(canary, 0, canary.length), READ_REJECTED, name);
       }
     }
   });

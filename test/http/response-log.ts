@@ -4,7 +4,7 @@ import type { ResponseLimits } from '../../src/http/response-reader.js';
 import { READ_INTERIM, ResponseReader } from '../../src/http/response-reader.js';
 import { READ_DATA, READ_END, READ_HEAD, READ_MORE } from '../../src/http/message-reader.js';
 import { readClientLimits } from '../../src/http/client-limits.js';
-import { quote } from './event-log.js';
+import { inMemory, quote } from './event-log.js';
 
 /** Feeds `bytes` in pieces that end at the given cuts, then the end of the stream. One response is expected. */
 export function responseLog(
@@ -33,14 +33,13 @@ export function responseLog(
   };
   let from = 0;
   for (const cut of [...cuts, bytes.byteLength]) {
-    // A copy that is spoiled afterwards: what the reader keeps must be its own.
-    const piece = Buffer.from(bytes.subarray(from, cut));
+    const { memory, start, end: pieceEnd } = inMemory(bytes.subarray(from, cut));
     from = cut;
-    let pos = 0;
+    let pos = start;
     for (
-      let event = reader.next(piece, pos);
+      let event = reader.next(memory, pos, pieceEnd);
       event !== READ_MORE;
-      event = reader.next(piece, pos)
+      event = reader.next(memory, pos, pieceEnd)
     ) {
       pos = reader.pos;
       if (event === READ_HEAD || event === READ_INTERIM) {
@@ -50,7 +49,7 @@ export function responseLog(
           log.push(`  ${name}: ${quote(value)}`);
         }
       } else if (event === READ_DATA) {
-        body += piece.toString('latin1', reader.dataStart, reader.dataEnd);
+        body += memory.toString('latin1', reader.dataStart, reader.dataEnd);
       } else if (event === READ_END) {
         end();
       } else {
@@ -58,7 +57,7 @@ export function responseLog(
         return [...log, `reject ${reader.reject}`];
       }
     }
-    piece.fill(0xdb);
+    memory.fill(0xdb);
   }
   const last = reader.end();
   if (last === READ_END) {

@@ -254,7 +254,7 @@ describe('ResponseReader', () => {
 
   it('expects nothing that nobody asked for', () => {
     const reader = new ResponseReader(readClientLimits({}));
-    reader.next(Buffer.from(OK), 0);
+    reader.next(Buffer.from(OK), 0, OK.length);
     assert.equal(reader.reject, 'surplus');
     assert.throws(() => reader.begin('GET'), /under way/);
   });

@@ -178,12 +178,12 @@ test('between messages nothing is held, and a pause leaves the rest of the bytes
     log.lines.push(`${isBinary} ${data}`);
     log.receiver.pause();
   };
-  const taken = log.receiver.receive(rest, log);
+  const taken = log.receiver.receive(rest, 0, rest.length, log);
   assert.equal(taken, rest.length - 7);
   assert.equal(log.receiver.isIdle, true);
-  assert.equal(log.receiver.receive(rest.subarray(taken), log), 0);
+  assert.equal(log.receiver.receive(rest, taken, rest.length, log), taken);
   log.receiver.resume();
-  assert.equal(log.receiver.receive(rest.subarray(taken), log), 7);
+  assert.equal(log.receiver.receive(rest, taken, rest.length, log), rest.length);
   assert.deepEqual(log.lines, ['false ab', 'false c']);
 });
 

@@ -191,6 +191,11 @@ export class UringBuffers {
     return view;
   }
 
+  /** All buffers, one after the other. */
+  get bytes(): Buffer {
+    return this.#memory.bytes;
+  }
+
   /** Of the first byte of all buffers. */
   get address(): number {
     return this.#memory.address;

@@ -85,10 +85,7 @@ export class UringReceives {
         this.#slots.flags[slot] &= ~s.BULK;
       }
       if (this.#slots.kinds[slot] === s.STREAM && (this.#slots.flags[slot] & s.FAILED) === 0) {
-        const view = buffers.view(start, result);
-        this.#sender.borrow(unit, view, start);
-        this.#shared.completions.received(slot, view);
-        this.#sender.forget();
+        this.#report(unit, slot, start, result);
       }
     } else {
       unit.buffers.drop(flags);
@@ -98,6 +95,17 @@ export class UringReceives {
     }
     if ((flags & uring.CQE_F_MORE) === 0) {
       this.#arm(slot);
+    }
+  }
+
+  #report(unit: UringUnit, slot: number, start: number, byteLength: number): void {
+    const { completions } = this.#shared;
+    const { buffers } = unit;
+    if (completions.receivedAt?.(slot, buffers.bytes, start, start + byteLength) !== true) {
+      const view = buffers.view(start, byteLength);
+      this.#sender.borrow(unit, view, start);
+      completions.received(slot, view);
+      this.#sender.forget();
     }
   }
 

@@ -1,7 +1,12 @@
 /** What a receiver reports, as lines: the same for every way in which the bytes are cut. */
 
+import assert from 'node:assert/strict';
+
 import type { Decompressor, FrameSink } from '../../../src/websocket/frame-sink.js';
 import { Receiver } from '../../../src/websocket/receiver.js';
+
+/** A whole frame, and no multiple of a word. */
+const AROUND = Buffer.from([0x89, 0x83, 1, 2, 3, 4, 5, 6, 7]);
 
 export interface Setting {
   readonly isServer?: boolean;
@@ -24,10 +29,15 @@ export class ReceiverLog implements FrameSink {
     this.receiver = new Receiver(limits, setting.decompressor);
   }
 
-  /** The bytes are changed by a receiver: it gets a copy. */
+  /** The bytes are changed by a receiver: it gets a copy. Those around it are to stay as they are. */
   feed(bytes: Uint8Array, step: number = bytes.byteLength): this {
     for (let at = 0; at < bytes.byteLength; at += step) {
-      this.receiver.receive(Buffer.from(bytes.subarray(at, at + step)), this);
+      const piece = bytes.subarray(at, at + step);
+      const memory = Buffer.concat([AROUND, piece, AROUND]);
+      const end = AROUND.length + piece.length;
+      this.receiver.receive(memory, AROUND.length, end, this);
+      assert.ok(memory.subarray(0, AROUND.length).equals(AROUND), 'changed before the bytes');
+      assert.ok(memory.subarray(end).equals(AROUND), 'changed after the bytes');
     }
     return this;
   }
@@ -53,7 +63,7 @@ export class ReceiverLog implements FrameSink {
   }
 
   onInflated(): void {
-    this.receiver.receive(Buffer.alloc(0), this);
+    this.receiver.receive(Buffer.alloc(0), 0, 0, this);
   }
 
   onViolation({ code, closeCode }: { code: string; closeCode: number }): void {
