@@ -13,7 +13,7 @@ import { FIELDS_DONE, FIELDS_MORE, FieldBlock, fieldReject } from './field-block
 import { CR, equalsText, LF, latin1, SP, TARGET, TOKEN } from './grammar.js';
 import type { Limits } from './limits.js';
 import type { RejectCode } from './rejects.js';
-import { TextCache } from './text-cache.js';
+import { type Target, TargetCache } from './target-cache.js';
 
 /** Outcomes of `parse`. */
 export const HEAD_MORE = 0;
@@ -30,7 +30,7 @@ const ZERO = 0x30;
 const NINE = 0x39;
 
 /** Of all connections of this thread. */
-const targets = new TextCache();
+const targets = new TargetCache();
 
 const METHODS = ['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE', 'CONNECT'];
 
@@ -195,8 +195,8 @@ export class RequestHead extends FieldBlock {
   }
 
   /** The request target as it was sent. */
-  get target(): string {
-    return targets.text(this.bytes, this.base + this.targetStart, this.base + this.targetEnd);
+  get target(): Target {
+    return targets.find(this.bytes, this.base + this.targetStart, this.base + this.targetEnd);
   }
 
   /** Whether the target is in origin form (RFC 9112 3.2.1). */

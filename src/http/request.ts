@@ -9,6 +9,7 @@ import { BODY_DISCARDED, BODY_DONE } from './body-state.js';
 import type { Exchange } from './exchange.js';
 import { MessageBody } from './message-body.js';
 import type { RequestHead } from './request-head.js';
+import type { Target } from './target-cache.js';
 
 const QUESTION_MARK = 0x3f;
 
@@ -32,7 +33,7 @@ export class HttpRequest extends MessageBody {
   params: Readonly<Record<string, string>> = NO_PARAMS;
   /** Anything of the user's. */
   context: unknown = undefined;
-  #target: string | undefined;
+  #target: Target | undefined;
   #trailers: ReadonlyMap<string, string> = NO_FIELDS;
 
   /** Made by the server. */
@@ -66,20 +67,23 @@ export class HttpRequest extends MessageBody {
 
   /** The request target as it was sent, not decoded: `/path?query`, `*`, an absolute URI; of CONNECT `host:port`. */
   get target(): string {
+    return this.resource.text;
+  }
+
+  /** Internal, for routers: the target, with what is known of it. */
+  get resource(): Target {
     this.#target ??= this.#fields.target;
     return this.#target;
   }
 
   /** The target up to its query, not decoded; of an absolute URI the path. */
   get path(): string {
-    const { target } = this;
     if (this.isConnect) {
       return '/';
     }
-    const start = target.charCodeAt(0) === 0x2f ? 0 : pathStart(target);
-    const end = target.indexOf('?', start);
-    const path = end < 0 ? target.slice(start) : target.slice(start, end);
-    return path === '' ? '/' : path;
+    const { resource } = this;
+    resource.path ??= pathOf(resource.text);
+    return resource.path;
   }
 
   /** What follows the first question mark, not decoded; empty if there is none. */
@@ -181,6 +185,14 @@ interface RequestFraming {
 
 const NO_FIELDS: ReadonlyMap<string, string> = new Map();
 const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null));
+
+/** Of a target that is no authority. */
+function pathOf(target: string): string {
+  const start = target.charCodeAt(0) === 0x2f ? 0 : pathStart(target);
+  const end = target.indexOf('?', start);
+  const path = end < 0 ? target.slice(start) : target.slice(start, end);
+  return path === '' ? '/' : path;
+}
 
 /** Where the path of an absolute URI starts. */
 function pathStart(target: string): number {

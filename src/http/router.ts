@@ -111,8 +111,12 @@ export class Router {
   }
 
   handle(request: HttpRequest, response: HttpResponse): unknown {
-    const { method, path } = request;
+    const { method, resource } = request;
     const tree = this.#trees.get(method);
+    if (tree !== undefined && resource.tree === tree) {
+      return (resource.route as Route).handler(request, response, NO_PARAMS);
+    }
+    const { path } = request;
     let route = tree?.find(path);
     let found = tree;
     if (route === undefined && method === 'HEAD') {
@@ -124,6 +128,9 @@ export class Router {
     }
     const { names, handler } = route;
     if (names.length === 0) {
+      // A path without parameters: nothing that is added later comes before it.
+      resource.tree = found;
+      resource.route = route;
       return handler(request, response, NO_PARAMS);
     }
     const params = decodeParams(names, found!, path);

@@ -61,7 +61,7 @@ function headLines({ head, framing }: RequestReader): string[] {
     framing.expectsContinue ? ' expect' : '',
     framing.wantsUpgrade ? ' upgrade' : '',
   ].join('');
-  const lines = [`${head.method} ${quote(head.target)} 1.${head.minorVersion}${notes}`];
+  const lines = [`${head.method} ${quote(head.target.text)} 1.${head.minorVersion}${notes}`];
   for (const [name, value] of head.toMap()) {
     lines.push(`  ${name}: ${quote(value)}`);
   }

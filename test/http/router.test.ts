@@ -69,6 +69,35 @@ describe('Router', () => {
     assert.equal((await client.answer()).body, 'no /b');
   });
 
+  it('answers as before what was asked before, by whichever router, method and route', async () => {
+    const first = new Router()
+      .get('/same', (request, response) => response.end(`first ${request.query}`))
+      .get('/:any', (_, response, { any }) => response.end(`first any ${any}`))
+      .post('/same', (_, response) => response.end('first post'));
+    const second = new Router().get('/same', (_, response) => response.end('second'));
+    const handlers = [first.onRequest, second.onRequest];
+    const rig = await HttpRig.open({
+      onRequest: (request, response) => handlers[0]!(request, response),
+    });
+    const client = await rig.connect();
+    const ask = async (line: string) => {
+      await client.send(get('/').replace('GET /', line));
+      return (await client.answer(line.startsWith('HEAD'))).body;
+    };
+    for (let round = 0; round < 3; round += 1) {
+      assert.equal(await ask('GET /same'), 'first ');
+      assert.equal(await ask('GET /same?q'), 'first q');
+      assert.equal(await ask('HEAD /same'), '');
+      assert.equal(await ask('POST /same'), 'first post');
+      assert.equal(await ask('GET /other'), 'first any other');
+      handlers.reverse();
+      assert.equal(await ask('GET /same'), 'second');
+      handlers.reverse();
+    }
+    first.get('/other', (_, response) => response.end('a path of its own now'));
+    assert.equal(await ask('GET /other'), 'a path of its own now');
+  });
+
   it('takes no wrong routes', () => {
     const router = new Router().get('/a', () => {});
     assert.throws(() => router.get('/a', () => {}), /such a route already/);
