@@ -72,12 +72,12 @@ export class FrameDecoder<In> {
   }
 
   /**
-   * Takes bytes, which may be none, and gives all whole frames to the consumer. What throws there is thrown here, and
-   * the decoder is of no more use.
+   * Takes the bytes from `start` to `end`, which may be none, and gives all whole frames to the consumer. What throws
+   * there is thrown here, and the decoder is of no more use.
    *
    * @throws TypeError within a call of itself.
    */
-  push(bytes: Buffer, consumer: FrameConsumer<In>): void {
+  push(bytes: Buffer, consumer: FrameConsumer<In>, start = 0, end = bytes.length): void {
     if (this.#isBusy) {
       throw new TypeError('A frame decoder takes nothing while it calls back');
     }
@@ -88,8 +88,7 @@ export class FrameDecoder<In> {
     this.#isDead = true;
     this.#isStopped = false;
     try {
-      const end = bytes.length;
-      let at = this.#from < this.#to ? this.#pushKept(bytes, consumer) : 0;
+      let at = this.#from < this.#to ? this.#pushKept(bytes, start, end, consumer) : start;
       if (at >= 0 && at < end && !this.#isStopped) {
         at = this.#run(bytes, at, end, consumer);
       }
@@ -106,10 +105,10 @@ export class FrameDecoder<In> {
   }
 
   /** Takes bytes without decoding them: for a consumer that wants no frames at present. */
-  keep(bytes: Buffer): void {
-    if (bytes.length > 0 && !this.#isDead) {
+  keep(bytes: Buffer, start = 0, end = bytes.length): void {
+    if (start < end && !this.#isDead) {
       this.#isStopped = true;
-      this.#append(bytes, 0, bytes.length);
+      this.#append(bytes, start, end);
     }
   }
 
@@ -137,9 +136,8 @@ export class FrameDecoder<In> {
   }
 
   /** Decodes what is kept, with as much of `bytes` as it needs. Answers where to go on in them, or -1 at the end. */
-  #pushKept(bytes: Buffer, consumer: FrameConsumer<In>): number {
-    let at = 0;
-    const end = bytes.length;
+  #pushKept(bytes: Buffer, start: number, end: number, consumer: FrameConsumer<In>): number {
+    let at = start;
     this.#from = this.#run(this.#kept, this.#from, this.#to, consumer);
     while (this.#from >= 0 && this.#from < this.#to && !this.#isStopped) {
       if (at === end) {

@@ -62,11 +62,17 @@ export class FramedLayer<In, Out, Context> implements FrameConsumer<In> {
       : new FramedSocket(connection, this);
   }
 
-  receive(socket: FramedSocket<In, Out, Context>, bytes: Buffer): Action | void {
+  /** What lies from `start` to `end` of `bytes`, borrowed. */
+  receive(
+    socket: FramedSocket<In, Out, Context>,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): Action | void {
     const decoder = socket.decoder ?? this.#spare ?? new FrameDecoder<In>(this.codec);
     this.#spare = undefined;
     if (socket.connection.isPaused) {
-      decoder.keep(bytes);
+      decoder.keep(bytes, start, end);
       this.#putBack(socket, decoder);
       return undefined;
     }
@@ -76,7 +82,7 @@ export class FramedLayer<In, Out, Context> implements FrameConsumer<In> {
     this.#current = socket;
     this.#action = undefined;
     try {
-      decoder.push(bytes, this);
+      decoder.push(bytes, this, start, end);
       return this.#action;
     } finally {
       this.#current = before;

@@ -4,6 +4,7 @@
  */
 
 import type { Action, CloseReason, Connection, Handler, Reactor } from '../api.js';
+import { setDataAt } from '../hooks.js';
 import type { Codec } from './codec.js';
 import type { FrameError } from './frame-error.js';
 import { type FramedConnection, FramedSocket } from './framed-connection.js';
@@ -63,7 +64,7 @@ export function framed<In, Out, Context = unknown>(
       return hooks.onOpen?.(socket);
     },
     onData(connection, bytes) {
-      return layer.receive(layer.socketOf(connection), bytes);
+      return layer.receive(layer.socketOf(connection), bytes, 0, bytes.length);
     },
     onEnd(connection) {
       const socket = layer.socketOf(connection);
@@ -87,6 +88,9 @@ export function framed<In, Out, Context = unknown>(
       return layer.stats;
     },
   };
+  setDataAt(handler.onData!, (connection, memory, start, end) =>
+    layer.receive(layer.socketOf(connection), memory, start, end),
+  );
   addOptionalHooks(handler, layer);
   return handler;
 }

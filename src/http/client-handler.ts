@@ -1,6 +1,7 @@
 /** The hooks of a client's connections: each is told to its ClientConnection, which is the context. */
 
 import type { Handler } from '../api.js';
+import { setDataAt } from '../hooks.js';
 import { ClientConnection } from './client-connection.js';
 
 export const CLIENT_HANDLER: Handler<ClientConnection> = {
@@ -9,7 +10,7 @@ export const CLIENT_HANDLER: Handler<ClientConnection> = {
     connection.context.open(connection);
   },
   onData(connection, bytes) {
-    connection.context.receive(bytes);
+    connection.context.receive(bytes, 0, bytes.length);
   },
   onEnd(connection) {
     connection.context.onPeerEnd();
@@ -24,3 +25,7 @@ export const CLIENT_HANDLER: Handler<ClientConnection> = {
     }
   },
 };
+
+setDataAt(CLIENT_HANDLER.onData!, ({ context }, memory, start, end) => {
+  (context as ClientConnection).receive(memory, start, end);
+});

@@ -41,18 +41,19 @@ export abstract class ClientReading implements BodyOrigin {
   protected abstract onPaced(isHeld: boolean): void;
   abstract fail(error: unknown): void;
 
-  /** Bytes from the connection, borrowed; none when it was woken. */
-  receive(bytes: Buffer): void {
+  /** From `start` to `end` of `bytes`, borrowed from the connection; none when it was woken. */
+  receive(bytes: Buffer, start: number, end: number): void {
     if (this.isOver) {
       return;
     }
-    this.hasAnswered ||= bytes.length > 0;
+    this.hasAnswered ||= start < end;
     if (this.unread === undefined) {
-      this.#run(bytes, false);
+      this.#run(bytes, start, end, false);
     } else {
       const unread = this.unread;
       this.unread = undefined;
-      this.#run(bytes.length === 0 ? unread : Buffer.concat([unread, bytes]), true);
+      const all = start === end ? unread : Buffer.concat([unread, bytes.subarray(start, end)]);
+      this.#run(all, 0, all.length, true);
     }
   }
 
@@ -69,13 +70,13 @@ export abstract class ClientReading implements BodyOrigin {
     }
     const bytes = this.unread ?? NO_BYTES;
     this.unread = undefined;
-    this.#run(bytes, true);
+    this.#run(bytes, 0, bytes.length, true);
   }
 
-  #run(bytes: Buffer, isOwn: boolean): void {
+  #run(bytes: Buffer, start: number, end: number, isOwn: boolean): void {
     this.#isInBatch = true;
     try {
-      this.#process(bytes, isOwn);
+      this.#process(bytes, start, end, isOwn);
     } catch (error) {
       // Of the program's, such as a body's sink: what was not read is lost.
       this.fail(error);
@@ -86,18 +87,18 @@ export abstract class ClientReading implements BodyOrigin {
     this.#settle();
   }
 
-  #process(bytes: Buffer, isOwn: boolean): void {
+  #process(bytes: Buffer, start: number, end: number, isOwn: boolean): void {
     const reader = this.reader;
-    let pos = 0;
+    let pos = start;
     while (!this.isOver) {
       if (this.#mustWait()) {
-        if (pos < bytes.length) {
-          const rest = bytes.subarray(pos);
+        if (pos < end) {
+          const rest = bytes.subarray(pos, end);
           this.unread = isOwn ? rest : Buffer.from(rest);
         }
         return;
       }
-      const event = reader.next(bytes, pos, bytes.length);
+      const event = reader.next(bytes, pos, end);
       pos = reader.pos;
       if (event === READ_MORE) {
         return;
@@ -109,7 +110,7 @@ export abstract class ClientReading implements BodyOrigin {
       } else if (event === READ_DATA) {
         this.onBody(bytes.subarray(reader.dataStart, reader.dataEnd));
       } else if (event === READ_END) {
-        this.onEnd(pos < bytes.length);
+        this.onEnd(pos < end);
       } else {
         this.refuse();
       }

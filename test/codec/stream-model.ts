@@ -37,6 +37,8 @@ export interface DecodeHabits {
   readonly ends?: boolean;
 }
 
+const AROUND = Buffer.from([10, 0, 0, 1, 13, 10]);
+
 /** Decodes; frames are copied when they come, and the pieces overwritten after each push. */
 export function decodeAll<In>(
   codec: Codec<In, never>,
@@ -57,8 +59,10 @@ export function decodeAll<In>(
     },
   };
   for (const piece of pieces) {
-    decoder.push(piece, consumer);
-    piece.fill(0xee);
+    // As a driver may have it: in larger memory, between bytes that are nobody's business.
+    const memory = Buffer.concat([AROUND, piece, AROUND]);
+    decoder.push(memory, consumer, AROUND.length, AROUND.length + piece.length);
+    memory.fill(0xee);
     while (decoder.isStopped) {
       decoder.push(Buffer.alloc(0), consumer);
     }
