@@ -34,6 +34,9 @@ export interface Doorbell {
   close(): void;
 }
 
+/** `isDrained`: what rang are eventfds, and they have been read. */
+export type OnRing = (isDrained: boolean) => void;
+
 /** A single one-shot timer of the host's loop. It keeps the process alive only after `ref`. */
 export interface Alarm {
   /** Rings once after `delayMs` (fractions are rounded up); replaces an earlier setting. */
@@ -194,8 +197,11 @@ export interface Kernel {
   random(): number;
   /** Runs `callback` soon on this thread, after the microtasks and input that are already due. */
   defer(callback: () => void): void;
-  /** Calls back while `fd` is readable. `callback` must not throw. */
-  doorbell(fd: number, callback: () => void): Doorbell;
+  /**
+   * Calls back while `fd` is readable. `onRing` must not throw. `signals`, if there are any, are eventfds of which one
+   * is readable whenever `fd` is: a host that can do so watches these instead, and has read what it calls back for.
+   */
+  doorbell(fd: number, onRing: OnRing, signals?: readonly number[]): Doorbell;
   alarm(callback: () => void): Alarm;
 
   // The process.

@@ -10,8 +10,8 @@ import type { DescriptorRegistry } from './descriptors.js';
 import { EINPROGRESS, EINTR } from './errno.js';
 import { addressOf, errno, type Libc, loadLibc } from './ffi.js';
 import { changePathMode, isSocketPath, unlinkPath } from './files.js';
-import { HostAlarm, HostDoorbell } from './host-loop.js';
-import type { Alarm, DatagramCalls, Doorbell, Kernel, Region, Ring } from './kernel.js';
+import { createDoorbell, HostAlarm } from './host-loop.js';
+import type { Alarm, DatagramCalls, Doorbell, Kernel, OnRing, Region, Ring } from './kernel.js';
 import { EPOLL_EVENT_DATA, EPOLL_EVENT_SIZE } from './layout.js';
 import * as linux from './linux.js';
 import { LinuxDatagrams } from './linux-datagrams.js';
@@ -364,8 +364,8 @@ export class LinuxKernel implements Kernel {
     setImmediate(callback);
   }
 
-  doorbell(fd: number, callback: () => void): Doorbell {
-    return new HostDoorbell(this.#libc, this, fd, callback);
+  doorbell(fd: number, onRing: OnRing, signals?: readonly number[]): Doorbell {
+    return createDoorbell(this.#libc, this, fd, onRing, signals);
   }
 
   alarm(callback: () => void): Alarm {

@@ -138,6 +138,8 @@ export interface Driver {
   readonly counters: DriverCounters;
   /** Becomes readable when `poll` would report something; watched by the host's loop. */
   readonly doorbellDescriptor: number;
+  /** If it is made of such: eventfds of which one is readable whenever it is. Who reads one calls `drained`. */
+  readonly signals?: readonly number[];
   /** An eventfd: signalling it makes `poll` report `woken`. */
   readonly wakeDescriptor: number;
   /** The kernel goes on using gathered memory after `send` returned, until `sent` or `closed`. */
@@ -206,6 +208,8 @@ export interface Driver {
   /** Closes a descriptor that `accepted` reported and that was not given back with `open`. */
   discard(fd: number): void;
 
+  /** The host has read `signals`: the next `poll` need not. */
+  drained?(): void;
   /** Runs one batch: reports what is complete now, never waits. Returns the number of events handled. */
   poll(): number;
   /**

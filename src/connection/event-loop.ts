@@ -2,13 +2,14 @@
  * When a reactor's turns happen, inside the host's own loop, so that promises, timers and other libraries work in
  * handlers. Nothing here ever blocks.
  *
- *   idle ──(doorbell, alarm, request)──> a turn is deferred ──> turn ──(work was done or is left)──> the next deferred
+ *   idle ──(doorbell, alarm, request)──> a turn is deferred ──> turn ──(much done, or more left)──> deferred again
  *     ^                                                           │
- *     └───────────────(a turn found nothing)──────────────────────┘
+ *     └───────────────(little done, and nothing left)─────────────┘
  *
- * The doorbell only asks for a turn: on Node 26 promise jobs that are queued inside its callback do not run, and an
- * exception in it surfaces elsewhere. While busy the doorbell is off: the next turn is asked for anyway.
- * Idle means no wake-ups at all: one alarm for the nearest timer, none if there is none.
+ * A doorbell that fails to read (HostDoorbell) only asks for a turn: on Node 26 promise jobs that are queued inside
+ * its callback do not run, and an exception in it surfaces elsewhere. One whose signals the host reads calls back as
+ * streams of Node do: the turn runs at once, which saves 1 to 2 microseconds. While busy the doorbell is off: the next
+ * turn is asked for anyway. Idle means no wake-ups at all: one alarm for the nearest timer, none if there is none.
  */
 
 import type { Alarm, Doorbell, Kernel } from '../base/kernel.js';
@@ -16,6 +17,8 @@ import type { Alarm, Doorbell, Kernel } from '../base/kernel.js';
 export interface LoopBody {
   /** One turn; true if another one is to follow at once. */
   turn(): boolean;
+  /** The doorbell has rung, and the host has read what made it. */
+  drained?(): void;
   /** The loop is about to wait for the doorbell; true if there is something to do, and a turn is to follow instead. */
   rest(): boolean;
   /** When the next timer is due, Infinity for never. */
@@ -34,11 +37,18 @@ export class EventLoop {
   #isClosed = false;
   #armedFor = Number.POSITIVE_INFINITY;
 
-  constructor(kernel: Kernel, doorbellDescriptor: number, body: LoopBody) {
+  /** `signals`: see Kernel.doorbell. */
+  constructor(
+    kernel: Kernel,
+    doorbellDescriptor: number,
+    body: LoopBody,
+    signals?: readonly number[],
+  ) {
     this.#kernel = kernel;
     this.#body = body;
     this.#run = () => this.#turn();
-    this.#doorbell = kernel.doorbell(doorbellDescriptor, () => this.#ring());
+    const ring = (isDrained: boolean) => this.#ring(isDrained);
+    this.#doorbell = kernel.doorbell(doorbellDescriptor, ring, signals);
     this.#alarm = kernel.alarm(() => {
       this.#armedFor = Number.POSITIVE_INFINITY;
       this.request();
@@ -70,11 +80,15 @@ export class EventLoop {
     }
   }
 
-  #ring(): void {
-    if (!this.#isClosed) {
-      this.#doorbell.stop();
-      this.request();
+  #ring(isDrained: boolean): void {
+    if (isDrained && !this.#isClosed) {
+      this.#body.drained?.();
+      if (!this.#isDeferred) {
+        this.#turn();
+        return;
+      }
     }
+    this.request();
   }
 
   #turn(): void {
@@ -88,9 +102,12 @@ export class EventLoop {
       isBusy = this.#body.turn();
     } finally {
       this.#isRunning = false;
-      if (isBusy) {
+      if (this.#isClosed) {
+        // Nothing follows.
+      } else if (isBusy) {
+        this.#doorbell.stop();
         this.request();
-      } else if (!this.#isClosed) {
+      } else {
         this.#rest();
       }
     }

@@ -75,12 +75,15 @@ export class Reactor implements ReactorFace {
       requestPoll: () => this.#loop?.request(),
       ...(options.wakeDescriptor === undefined ? {} : { wakeDescriptor: options.wakeDescriptor }),
     });
-    this.#loop = new EventLoop(kernel, this.#driver.doorbellDescriptor, {
+    const driver = this.#driver;
+    const body = {
       turn: () => this.#turn(),
-      rest: () => this.#driver.rest(),
+      drained: () => driver.drained?.(),
+      rest: () => driver.rest(),
       nextDeadline: () =>
         Math.min(this.state.wheel.nextDeadline(), this.state.deadlines.nextDeadline()),
-    });
+    };
+    this.#loop = new EventLoop(kernel, driver.doorbellDescriptor, body, driver.signals);
     this.#warnings = new Warnings(kernel, options.onWarning);
     this.#reserve = new Reserve(kernel);
     this.state = createState(options, slots, this.#driver, this, {

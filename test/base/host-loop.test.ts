@@ -131,6 +131,137 @@ describe('a doorbell', () => {
   });
 });
 
+describe('a doorbell of signals', () => {
+  const signals = [kernel.eventfd(), kernel.eventfd()] as const;
+
+  after(() => {
+    for (const signal of signals) kernel.close(signal);
+  });
+
+  it('rings once for what was signalled since it rang last, and has read it', async () => {
+    const rings: boolean[] = [];
+    const doorbell = kernel.doorbell(bell, (isDrained) => rings.push(isDrained), signals);
+    await rounds(5);
+    assert.deepEqual(rings, []);
+    for (const [i, signal] of [...signals, ...signals].entries()) {
+      kernel.signal(signal);
+      kernel.signal(signal);
+      await awaitCondition(() => rings.length > i, 'a ring');
+      await rounds(5);
+      assert.equal(rings.length, i + 1);
+      assert.equal(kernel.drain(signal), -EAGAIN);
+    }
+    assert.ok(rings.every((isDrained) => isDrained));
+    doorbell.close();
+  });
+
+  it('keeps signals between stop and start, and those after its close, for whoever reads them', async () => {
+    let rings = 0;
+    const doorbell = kernel.doorbell(
+      bell,
+      () => {
+        rings += 1;
+        doorbell.stop();
+        doorbell.stop();
+      },
+      signals,
+    );
+    kernel.signal(signals[0]);
+    await awaitCondition(() => rings === 1, 'a ring');
+    kernel.signal(signals[0]);
+    kernel.signal(signals[1]);
+    await rounds(10);
+    assert.equal(rings, 1);
+    doorbell.start();
+    doorbell.start();
+    await awaitCondition(() => rings >= 2, 'another ring');
+    doorbell.close();
+    doorbell.close();
+    for (const call of ['stop', 'start', 'ref', 'unref'] as const) doorbell[call]();
+    for (const signal of signals) kernel.drain(signal);
+    kernel.signal(signals[1]);
+    const before = rings;
+    await rounds(10);
+    assert.deepEqual([rings, kernel.drain(signals[1])], [before, 8]);
+  });
+
+  it('may be closed from inside its call', async () => {
+    let rings = 0;
+    const doorbell = kernel.doorbell(
+      bell,
+      () => {
+        rings += 1;
+        doorbell.close();
+      },
+      signals,
+    );
+    kernel.signal(signals[0]);
+    await awaitCondition(() => rings === 1, 'a ring');
+    kernel.signal(signals[0]);
+    await rounds(10);
+    assert.deepEqual([rings, kernel.drain(signals[0])], [1, 8]);
+  });
+
+  it('has the promises of its call kept before it rings again', async () => {
+    const notes: string[] = [];
+    const doorbell = kernel.doorbell(
+      bell,
+      () => {
+        notes.push('ring');
+        void Promise.resolve().then(() => notes.push('promise'));
+        process.nextTick(() => notes.push('tick'));
+        if (notes.length < 6) kernel.signal(signals[0]);
+      },
+      signals,
+    );
+    kernel.signal(signals[0]);
+    await awaitCondition(() => notes.length === 9, 'three rings');
+    const each = ['ring', 'tick', 'promise'];
+    assert.deepEqual(notes, [...each, ...each, ...each]);
+    doorbell.close();
+  });
+
+  it('passes an exception on as an uncaught one, and rings again', () => {
+    const output = run(`
+      const fd = kernel.eventfd();
+      let rings = 0;
+      process.on('uncaughtException', ({ message }) => {
+        console.log(message);
+        kernel.signal(fd);
+      });
+      const doorbell = kernel.doorbell(fd, () => {
+        rings += 1;
+        if (rings === 1) throw new Error('thrown');
+        console.log('again');
+        doorbell.close();
+      }, [fd]);
+      kernel.signal(fd);`);
+    assert.equal(output, 'thrown\nagain');
+  });
+
+  it('keeps the process alive unless it is told not to', () => {
+    const body = (setup: string) => `
+      const fd = kernel.eventfd();
+      const doorbell = kernel.doorbell(fd, () => {}, [fd]);
+      ${setup}
+      let isLate = false;
+      setTimeout(() => { isLate = true; doorbell.close(); }, 20).unref();
+      process.on('exit', () => console.log(isLate ? 'held' : 'ended'));`;
+    assert.equal(run(body('')), 'held');
+    assert.equal(run(body('doorbell.unref();')), 'ended');
+    assert.equal(run(body('doorbell.unref(); doorbell.ref();')), 'held');
+    assert.equal(run(body('doorbell.unref(); doorbell.stop(); doorbell.start();')), 'ended');
+  });
+
+  it('leaves nothing open', async () => {
+    const before = descriptorCounts();
+    const doorbell = kernel.doorbell(bell, () => {}, signals);
+    await rounds(2);
+    doorbell.close();
+    await awaitCondition(() => isDeepStrictEqual(descriptorCounts(), before), 'all to be closed');
+  });
+});
+
 describe('the descriptor of a doorbell', () => {
   it('stays the caller’s: it may be closed first, and nothing is left open', async () => {
     const before = descriptorCounts();

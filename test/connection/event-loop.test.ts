@@ -21,7 +21,8 @@ class Stage {
   now = 100;
   turns = 0;
   deadline = NEVER;
-  ring: () => void = () => {};
+  ring: (isDrained: boolean) => void = () => {};
+  drains = 0;
   ringAlarm: () => void = () => {};
   onTurn: () => boolean = () => false;
   readonly loop: EventLoop;
@@ -30,7 +31,7 @@ class Stage {
     const kernel = {
       now: () => this.now,
       defer: (callback: () => void) => this.deferred.push(callback),
-      doorbell: (fd: number, ring: () => void) => {
+      doorbell: (fd: number, ring: (isDrained: boolean) => void) => {
         assert.equal(fd, BELL);
         this.ring = ring;
         return {
@@ -60,6 +61,9 @@ class Stage {
         this.turns += 1;
         return this.onTurn();
       },
+      drained: () => {
+        this.drains += 1;
+      },
       rest: () => false,
       nextDeadline: () => this.deadline,
     });
@@ -79,16 +83,32 @@ describe('the event loop', () => {
     assert.deepEqual([stage.deferred, stage.alarms], [[], []]);
   });
 
-  it('takes the doorbell down when it rings, and up when a turn found nothing', () => {
+  it('defers a turn when the doorbell rings, takes it down while busy, and up when it rests', () => {
     const stage = new Stage();
     stage.onTurn = () => stage.turns < 3;
-    stage.ring();
-    assert.deepEqual([stage.turns, stage.deferred.length, stage.isDoorbellOn], [0, 1, false]);
+    stage.ring(false);
+    assert.deepEqual([stage.turns, stage.deferred.length, stage.isDoorbellOn], [0, 1, true]);
     stage.round();
     stage.round();
     assert.deepEqual([stage.turns, stage.isDoorbellOn], [2, false]);
     stage.round();
     assert.deepEqual([stage.turns, stage.deferred.length, stage.isDoorbellOn], [3, 0, true]);
+    assert.equal(stage.drains, 0);
+  });
+
+  it('runs a turn at once when the host has read what rang, unless one is deferred', () => {
+    const stage = new Stage();
+    stage.onTurn = () => stage.turns === 1;
+    stage.ring(true);
+    assert.deepEqual([stage.turns, stage.drains, stage.deferred.length], [1, 1, 1]);
+    assert.equal(stage.isDoorbellOn, false);
+    stage.ring(true);
+    assert.deepEqual([stage.turns, stage.drains, stage.deferred.length], [1, 2, 1]);
+    stage.round();
+    assert.deepEqual([stage.turns, stage.deferred.length, stage.isDoorbellOn], [2, 0, true]);
+    stage.loop.close();
+    stage.ring(true);
+    assert.deepEqual([stage.turns, stage.drains], [2, 2]);
   });
 
   it('runs one turn for any number of requests, and those from inside a turn are left to its answer', () => {
@@ -99,7 +119,7 @@ describe('the event loop', () => {
     };
     stage.loop.request();
     stage.loop.request();
-    stage.ring();
+    stage.ring(false);
     assert.equal(stage.deferred.length, 1);
     stage.round();
     assert.deepEqual([stage.turns, stage.deferred.length], [1, 0]);
@@ -144,7 +164,7 @@ describe('the event loop', () => {
     stage.loop.close();
     stage.loop.close();
     stage.round();
-    stage.ring();
+    stage.ring(false);
     stage.ringAlarm();
     stage.loop.request();
     assert.deepEqual([stage.turns, stage.deferred.length, stage.isDoorbellClosed], [0, 0, true]);
@@ -156,7 +176,8 @@ describe('the event loop', () => {
       stage.loop.close();
       return true;
     };
-    stage.ring();
+    stage.ring(false);
+    stage.isDoorbellOn = false;
     stage.round();
     assert.deepEqual([stage.deferred.length, stage.isDoorbellOn], [0, false]);
   });

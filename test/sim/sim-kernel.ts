@@ -344,9 +344,9 @@ export class SimKernel implements Kernel {
     this.#done('defer', 0, 0, 0);
   }
 
-  doorbell(fd: number, callback: () => void): Doorbell {
+  doorbell(fd: number, callback: (isDrained: boolean) => void): Doorbell {
     this.#done('doorbell', fd, 0, 0);
-    return new SimDoorbell(this.host, fd, callback);
+    return new SimDoorbell(this.host, fd, () => callback(false));
   }
 
   alarm(callback: () => void): Alarm {

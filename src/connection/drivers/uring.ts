@@ -45,6 +45,7 @@ export class UringDriver implements Driver {
   readonly counters: DriverCounters = { calls: 0, acceptErrors: 0, staleEvents: 0 };
   readonly doorbellDescriptor: number;
   readonly wakeDescriptor: number;
+  readonly signals: readonly number[];
   readonly receiveAhead: number;
 
   readonly #kernel: Kernel;
@@ -60,8 +61,6 @@ export class UringDriver implements Driver {
   readonly #receives: UringReceives;
   /** Slots closed, with nothing under way, to be reported. */
   #closing: number[] = [];
-  /** The doorbell may ring, and has to be silenced. */
-  #isResting = false;
   #wakeIsArmed = false;
 
   constructor(kernel: Kernel, completions: Completions, options: UringOptions) {
@@ -72,6 +71,7 @@ export class UringDriver implements Driver {
     this.#doorbell = new UringDoorbell(kernel, options.wakeDescriptor);
     this.wakeDescriptor = this.#doorbell.wakeDescriptor;
     this.doorbellDescriptor = this.#doorbell.descriptor;
+    this.signals = this.#doorbell.signals;
     const shared = { kernel, completions, counters: this.counters, slots: this.#slots };
     try {
       this.#files = new UringFiles(shared, options, this.#doorbell.eventfd);
@@ -214,12 +214,14 @@ export class UringDriver implements Driver {
     this.#files.discard(fd);
   }
 
+  drained(): void {
+    this.#doorbell.isDrained = true;
+  }
+
   poll(): number {
-    if (this.#isResting) {
-      this.#isResting = false;
+    if (this.#doorbell.isResting) {
       this.#files.signalEventfd(false);
-      this.counters.calls += 1;
-      this.#kernel.drain(this.#doorbell.eventfd);
+      this.#doorbell.silence(this.counters);
     }
     if (!this.#wakeIsArmed) {
       this.#armWake();
@@ -249,7 +251,7 @@ export class UringDriver implements Driver {
 
   rest(): boolean {
     this.#files.signalEventfd(true);
-    this.#isResting = true;
+    this.#doorbell.isResting = true;
     return this.hasWork || this.#files.hasWork;
   }
 
