@@ -4,7 +4,13 @@
  * (native/http-reference.c): what the kernel costs. The load is native/http-load.c.
  */
 import { integer } from '../option-values.js';
-import { COMMON_USAGE, parseProtocolOptions, type ProtocolOptions, UWS_USAGE } from './options.js';
+import {
+  COMMON_USAGE,
+  integers,
+  parseProtocolOptions,
+  type ProtocolOptions,
+  UWS_USAGE,
+} from './options.js';
 import type { Load } from './rounds.js';
 import { runProtocolBenchmark, withUsage } from './run.js';
 import { httpReference, httpServers, NODE_HTTP } from './servers.js';
@@ -12,6 +18,7 @@ import { httpReference, httpServers, NODE_HTTP } from './servers.js';
 const USAGE = `usage: npm run bench -- http [options]
   --connections LIST   connections under load (64,512)
   --in-flight N        requests that a connection sends together in the pipelined load (16)
+  --rates LIST         requests a second, of loads at a fixed rate: what one costs that comes alone (5000,20000,50000)
 ${COMMON_USAGE}${UWS_USAGE}`;
 
 interface Parsed {
@@ -23,9 +30,14 @@ function parse(argv: readonly string[]): Parsed {
   const { options, own } = parseProtocolOptions(
     argv,
     { connections: '64,512', idle: '8000' },
-    { uws: { type: 'string' }, 'in-flight': { type: 'string', default: '16' } },
+    {
+      uws: { type: 'string' },
+      'in-flight': { type: 'string', default: '16' },
+      rates: { type: 'string', default: '5000,20000,50000' },
+    },
   );
   const inFlight = integer('--in-flight', String(own['in-flight']), 2, 256);
+  const rates = integers('--rates', String(own.rates), 1, 1_000_000);
   const load = (name: string, connections: number, ...argv: string[]): Load => ({
     ...{ name: `${name}, ${connections}`, program: 'http-load', connections },
     argv: ['--connections', String(connections), ...argv],
@@ -37,6 +49,7 @@ function parse(argv: readonly string[]): Parsed {
       ...options.connections.map((count) => load('keep-alive', count)),
       load('browser’s head', fewest, '--browser'),
       load(`pipelined by ${inFlight}`, fewest, '--in-flight', String(inFlight)),
+      ...rates.map((rate) => load(`${rate} a second`, fewest, '--rate', String(rate))),
     ],
   };
 }
