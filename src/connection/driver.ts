@@ -139,7 +139,7 @@ export interface Driver {
   /** Becomes readable when `poll` would report something; watched by the host's loop. */
   readonly doorbellDescriptor: number;
   /** If it is made of such: eventfds of which one is readable whenever it is. Who reads one calls `drained`. */
-  readonly signals?: readonly number[];
+  readonly signals?: readonly number[] | undefined;
   /** An eventfd: signalling it makes `poll` report `woken`. */
   readonly wakeDescriptor: number;
   /** The kernel goes on using gathered memory after `send` returned, until `sent` or `closed`. */

@@ -31,6 +31,8 @@ export class EventLoop {
   readonly #doorbell: Doorbell;
   readonly #alarm: Alarm;
   readonly #run: () => void;
+  /** The host may read what rings: the doorbell does not ring again until there is more. */
+  readonly #isRead: boolean;
   /** A turn is deferred. */
   #isDeferred = false;
   #isRunning = false;
@@ -47,6 +49,7 @@ export class EventLoop {
     this.#kernel = kernel;
     this.#body = body;
     this.#run = () => this.#turn();
+    this.#isRead = signals !== undefined;
     const ring = (isDrained: boolean) => this.#ring(isDrained);
     this.#doorbell = kernel.doorbell(doorbellDescriptor, ring, signals);
     this.#alarm = kernel.alarm(() => {
@@ -87,6 +90,9 @@ export class EventLoop {
         this.#turn();
         return;
       }
+    }
+    if (!this.#isRead && !this.#isClosed) {
+      this.#doorbell.stop();
     }
     this.request();
   }

@@ -27,7 +27,7 @@ class Stage {
   onTurn: () => boolean = () => false;
   readonly loop: EventLoop;
 
-  constructor() {
+  constructor(signals?: readonly number[]) {
     const kernel = {
       now: () => this.now,
       defer: (callback: () => void) => this.deferred.push(callback),
@@ -56,7 +56,7 @@ class Stage {
         };
       },
     } as unknown as Kernel;
-    this.loop = new EventLoop(kernel, BELL, {
+    const body = {
       turn: () => {
         this.turns += 1;
         return this.onTurn();
@@ -66,7 +66,8 @@ class Stage {
       },
       rest: () => false,
       nextDeadline: () => this.deadline,
-    });
+    };
+    this.loop = new EventLoop(kernel, BELL, body, signals);
   }
 
   /** Runs what is deferred now. */
@@ -83,11 +84,11 @@ describe('the event loop', () => {
     assert.deepEqual([stage.deferred, stage.alarms], [[], []]);
   });
 
-  it('defers a turn when the doorbell rings, takes it down while busy, and up when it rests', () => {
+  it('takes the doorbell down when it rings, and up when it rests', () => {
     const stage = new Stage();
     stage.onTurn = () => stage.turns < 3;
     stage.ring(false);
-    assert.deepEqual([stage.turns, stage.deferred.length, stage.isDoorbellOn], [0, 1, true]);
+    assert.deepEqual([stage.turns, stage.deferred.length, stage.isDoorbellOn], [0, 1, false]);
     stage.round();
     stage.round();
     assert.deepEqual([stage.turns, stage.isDoorbellOn], [2, false]);
@@ -96,8 +97,19 @@ describe('the event loop', () => {
     assert.equal(stage.drains, 0);
   });
 
+  it('leaves a doorbell up whose signals the host reads', () => {
+    const stage = new Stage([BELL]);
+    stage.onTurn = () => stage.turns === 1;
+    stage.ring(false);
+    assert.deepEqual(
+      [stage.turns, stage.deferred.splice(0).length, stage.isDoorbellOn],
+      [0, 1, true],
+    );
+    stage.loop.close();
+  });
+
   it('runs a turn at once when the host has read what rang, unless one is deferred', () => {
-    const stage = new Stage();
+    const stage = new Stage([BELL]);
     stage.onTurn = () => stage.turns === 1;
     stage.ring(true);
     assert.deepEqual([stage.turns, stage.drains, stage.deferred.length], [1, 1, 1]);
@@ -177,7 +189,6 @@ describe('the event loop', () => {
       return true;
     };
     stage.ring(false);
-    stage.isDoorbellOn = false;
     stage.round();
     assert.deepEqual([stage.deferred.length, stage.isDoorbellOn], [0, false]);
   });

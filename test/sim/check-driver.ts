@@ -24,6 +24,7 @@ export class DriverMonitor implements Driver, Completions {
   readonly name: string;
   readonly counters: DriverCounters;
   readonly doorbellDescriptor: number;
+  readonly signals: readonly number[] | undefined;
   readonly wakeDescriptor: number;
   readonly isAsynchronous: boolean;
   readonly receiveAhead: number;
@@ -31,8 +32,7 @@ export class DriverMonitor implements Driver, Completions {
   readonly #above: Completions;
   readonly #options: DriverOptions;
   readonly #slots = new Map<number, Slot>();
-  /** Slots that the current batch reported as closed: not to be used again in it. */
-  readonly #closedNow = new Set<number>();
+  readonly #closedNow = new Set<number>(); // In this batch: not to be used again in it.
   #batch = 0;
   #isPolling = false;
   #wasWoken = false;
@@ -40,9 +40,8 @@ export class DriverMonitor implements Driver, Completions {
   #receiving = -1;
   #sending = -1;
   #closing = -1;
-  /** Completions so far, but for `gather`. */
+  /** Completions so far, but for `gather`, and calls that a peer may notice. */
   completions = 0;
-  /** Calls so far that a peer may notice. */
   outputs = 0;
 
   constructor(
@@ -58,6 +57,7 @@ export class DriverMonitor implements Driver, Completions {
     this.counters = inner.counters;
     this.doorbellDescriptor = inner.doorbellDescriptor;
     this.wakeDescriptor = inner.wakeDescriptor;
+    this.signals = inner.signals;
     this.isAsynchronous = inner.isAsynchronous;
     this.receiveAhead = inner.receiveAhead;
   }
