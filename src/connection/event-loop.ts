@@ -6,10 +6,11 @@
  *     ^                                                           │
  *     └───────────────(little done, and nothing left)─────────────┘
  *
- * A doorbell that fails to read (HostDoorbell) only asks for a turn: on Node 26 promise jobs that are queued inside
- * its callback do not run, and an exception in it surfaces elsewhere. One whose signals the host reads calls back as
- * streams of Node do: the turn runs at once, which saves 1 to 2 microseconds. While busy the doorbell is off: the next
- * turn is asked for anyway. Idle means no wake-ups at all: one alarm for the nearest timer, none if there is none.
+ * A doorbell that fails to read (HostDoorbell) only asks for a turn, and is off until the loop rests: on Node 26
+ * promise jobs that are queued inside its callback do not run, and an exception in it surfaces elsewhere. One whose
+ * signals the host reads calls back as streams of Node do: the turn runs at once, which saves 1 to 2 microseconds, and
+ * the doorbell is off only while busy. Idle means no wake-ups at all: one alarm for the nearest timer, none if there is
+ * none.
  */
 
 import type { Alarm, Doorbell, Kernel } from '../base/kernel.js';
