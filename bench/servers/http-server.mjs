@@ -1,8 +1,7 @@
 // The HTTP server of millrace under measurement: `node http-server.mjs`; prints "listening PORT". GET /plaintext.
 // MILLRACE_DRIVER as ever.
-
-import { httpHandler, prepareFields, Router } from '../../dist/http/index.js';
 import { closeOnSignals, serve } from '../../dist/index.js';
+import { httpHandler, prepareFields, Router } from '../../dist/http/index.js';
 import { answerMemory } from '../peers/memory.mjs';
 
 const PLAIN = prepareFields({ 'Content-Type': 'text/plain' });

@@ -1,9 +1,8 @@
 // The server of bench/protocols/slow.ts, with the limits that millrace has by default: `node slow-server.mjs`; prints
 // "listening PORT". GET /plaintext for honest clients; POST /echo reads a body, GET /large streams 64 MiB; WebSocket on
 // /ws (echo, with compression), and on /hub, where 4 KiB are published 100 times a second while anybody is there.
-
-import { httpHandler, prepareFields, Router } from '../../dist/http/index.js';
 import { closeOnSignals, serve } from '../../dist/index.js';
+import { httpHandler, prepareFields, Router } from '../../dist/http/index.js';
 import { upgradeHook, WebSocketHub, webSocketServer } from '../../dist/websocket/index.js';
 import { answerMemory } from '../peers/memory.mjs';
 

@@ -34,6 +34,21 @@ function run(body: string): string {
   return end.stdout.trim();
 }
 
+/** Whether a doorbell, made by that expression, holds the process as `ref` and `unref` say. */
+function checkReferences(create: string): void {
+  const body = (setup: string) => `
+    const fd = kernel.eventfd();
+    const doorbell = ${create};
+    ${setup}
+    let isLate = false;
+    setTimeout(() => { isLate = true; doorbell.close(); }, 20).unref();
+    process.on('exit', () => console.log(isLate ? 'held' : 'ended'));`;
+  assert.equal(run(body('')), 'held');
+  assert.equal(run(body('doorbell.unref();')), 'ended');
+  assert.equal(run(body('doorbell.unref(); doorbell.ref();')), 'held');
+  assert.equal(run(body('doorbell.unref(); doorbell.stop(); doorbell.start();')), 'ended');
+}
+
 describe('a doorbell', () => {
   it('rings again and again while its descriptor is readable', async () => {
     let rings = 0;
@@ -118,16 +133,7 @@ describe('a doorbell', () => {
   });
 
   it('keeps the process alive unless it is told not to', () => {
-    const body = (setup: string) => `
-      const doorbell = kernel.doorbell(kernel.eventfd(), () => {});
-      ${setup}
-      let isLate = false;
-      setTimeout(() => { isLate = true; doorbell.close(); }, 20).unref();
-      process.on('exit', () => console.log(isLate ? 'held' : 'ended'));`;
-    assert.equal(run(body('')), 'held');
-    assert.equal(run(body('doorbell.unref();')), 'ended');
-    assert.equal(run(body('doorbell.unref(); doorbell.ref();')), 'held');
-    assert.equal(run(body('doorbell.unref(); doorbell.stop(); doorbell.start();')), 'ended');
+    checkReferences('kernel.doorbell(fd, () => {})');
   });
 });
 
@@ -240,17 +246,7 @@ describe('a doorbell of signals', () => {
   });
 
   it('keeps the process alive unless it is told not to', () => {
-    const body = (setup: string) => `
-      const fd = kernel.eventfd();
-      const doorbell = kernel.doorbell(fd, () => {}, [fd]);
-      ${setup}
-      let isLate = false;
-      setTimeout(() => { isLate = true; doorbell.close(); }, 20).unref();
-      process.on('exit', () => console.log(isLate ? 'held' : 'ended'));`;
-    assert.equal(run(body('')), 'held');
-    assert.equal(run(body('doorbell.unref();')), 'ended');
-    assert.equal(run(body('doorbell.unref(); doorbell.ref();')), 'held');
-    assert.equal(run(body('doorbell.unref(); doorbell.stop(); doorbell.start();')), 'ended');
+    checkReferences('kernel.doorbell(fd, () => {}, [fd])');
   });
 
   it('leaves nothing open', async () => {
